@@ -1,0 +1,23 @@
+# Two commands for a newcomer: `make run`, `make test`. The rest are conveniences over the same tools.
+PY := .venv/bin/python
+UV := .venv/bin/uv
+# A folder of wheels (PIP_FIND_LINKS) may hold a CPU build of torch; otherwise uv takes it from TORCH_BACKEND.
+TORCH := $(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS),--torch-backend=$(or $(TORCH_BACKEND),cpu))
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: run test check ui report restore bench lock envs docs
+run: .venv/ready ; @$(PY) -m counterpoise run
+test: .venv/ready ; @$(PY) -m pytest
+check: .venv/ready ; @$(PY) -m counterpoise.devtools check
+ui: .venv/ready ; @$(PY) -m counterpoise ui
+report: .venv/ready ; @$(PY) -m counterpoise report
+restore: .venv/ready ; @$(PY) -m counterpoise restore
+
+.venv/ready: requirements.lock pyproject.toml
+	@echo "setting up .venv (once) ..."
+	@test -x $(PY) || python3.11 -m venv .venv
+	@test -x $(UV) || .venv/bin/pip install --quiet --disable-pip-version-check uv
+	@$(UV) pip install --quiet --python $(PY) --compile-bytecode $(TORCH) -r requirements.lock
+	@$(UV) pip install --quiet --python $(PY) --no-deps --compile-bytecode -e .
+	@touch $@
+lock: .venv/ready ; @$(UV) pip compile --quiet --extra dev $(TORCH) pyproject.toml --no-annotate --no-header | sed 's/+cpu//' > requirements.lock.new && mv requirements.lock.new requirements.lock
