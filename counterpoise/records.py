@@ -1,0 +1,162 @@
+"""What a job leaves on disk: atomic writes, the lock of a cell, and `run.json`.
+
+Every file is written under a temporary name and renamed, so that a reader never sees half of one. A job
+holds the lock of its cell while it runs and dies with the process that started it, so that no orphan
+writes beside a second run.
+"""
+
+from __future__ import annotations
+
+import datetime
+import fcntl
+import hashlib
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from counterpoise.errors import ImpossibleCell
+
+Json = dict[str, Any]
+
+
+def write(path: Path, save: Callable[[Path], Any]) -> None:
+    """Call `save` on a temporary name beside `path`, then rename: the file is whole or it is not there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        save(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text atomically."""
+    write(path, lambda p: p.write_text(text, encoding="utf-8"))
+
+
+def write_json(path: Path, value: Any, indent: int | None = 1) -> None:
+    """Write JSON atomically; NaN is refused because readers of other languages would choke on it."""
+    write_text(path, json.dumps(value, indent=indent, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def digest(value: Any) -> str:
+    """Return 12 hexadecimal digits that identify a JSON value, whatever the order of its keys."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+@contextmanager
+def lock(folder: Path) -> Iterator[None]:
+    """Hold the lock of a cell; a second process waits for the first to end or die."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"waiting: another process is computing {folder}", file=sys.stderr, flush=True)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def die_with_parent(interval: float = 0.5) -> None:
+    """End this process soon after the process that started it has died (Snakemake may be killed outright)."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(interval)
+        os._exit(75)  # no clean-up: every file is whole at any moment, and the checkpoint is the state
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+@contextmanager
+def job(out: Path, spec: Json, outputs: dict[str, Callable[[Path], None]]) -> Iterator[Json]:
+    """Run one job in `out`: hold its lock, write `spec.json` first and `run.json` last.
+
+    The body fills the dictionary it is given (diverged, steps, images ...). `ImpossibleCell` is a result:
+    `outputs` then says how to write each declared file empty, and `run.json` says why. Any other exception
+    passes, so that the scheduler tries again.
+    """
+    with lock(out):
+        write_json(out / "spec.json", spec)
+        started, wall, cpu = datetime.datetime.now(datetime.UTC), time.perf_counter(), time.process_time()
+        run: Json = {"status": "done", "error": None, "diverged": {}}
+        try:
+            yield run
+        except ImpossibleCell as reason:
+            run |= {"status": "failed", "error": str(reason)}
+            for name, save_empty in outputs.items():
+                write(out / name, save_empty)
+        run |= {
+            "seeds": spec.get("seeds", []),
+            "started": started.isoformat(timespec="seconds"),
+            "wall_seconds": round(time.perf_counter() - wall, 3),
+            "cpu_seconds": round(time.process_time() - cpu, 3),
+            "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+            "data_hash": spec.get("data_hash"),
+            **environment(),
+        }
+        write_json(out / "run.json", run)
+
+
+def failed_parent(folders: list[Path]) -> str | None:
+    """Return why this cell must be skipped: the first parent that is itself a failure, or None."""
+    for folder in folders:
+        run = read_json(folder / "run.json")
+        if run["status"] != "done":
+            return f"{folder.parent.name}/{folder.name} {run['status']}: {run['error']}"
+    return None
+
+
+@cache
+def environment() -> Json:
+    """Return the provenance that is the same for every job of this process."""
+    root = Path(__file__).resolve().parents[1]
+    lock_file = root / "requirements.lock"
+    packages = ("numpy", "pandas", "pyarrow", "scikit-learn", "snakemake", "torch", "torchmetrics")
+    return {
+        "versions": {"python": platform.python_version(), **{p: metadata.version(p) for p in packages}},
+        "commit": _git(root, "rev-parse", "HEAD"),
+        "dirty": bool(_git(root, "status", "--porcelain", "--untracked-files=no")),
+        "lock_hash": hashlib.sha256(lock_file.read_bytes()).hexdigest()[:12] if lock_file.exists() else None,
+        "host": platform.node(),
+        "cpu": _cpu(),
+        "threads": 1,
+        "device": "cpu",
+    }
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None  # an installed package or an unpacked archive has no history
+    return done.stdout.strip()
+
+
+def _cpu() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    return next(
+        (s.split(":", 1)[1].strip() for s in lines if s.startswith("model name")), platform.processor()
+    )

@@ -1,0 +1,58 @@
+"""A method is a file: `counterpoise/<kind>/<name>.py` defines `Method`, and its file name is its name.
+
+No decorators and nothing to register: adding a method is adding a file.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import pkgutil
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from counterpoise.errors import UserError, nearest
+
+KINDS = (
+    "datasets",
+    "imbalance",
+    "samplers",
+    "models",
+    "augmentation",
+    "losses",
+    "optimizers",
+    "schedules",
+    "pretraining",
+    "finetuning",
+    "rebalancing",
+)
+
+
+@cache
+def names(kind: str) -> tuple[str, ...]:
+    """Return the names of all methods of a kind, sorted."""
+    folder = Path(__file__).parent / kind
+    return tuple(sorted(m.name for m in pkgutil.iter_modules([str(folder)]) if not m.name.startswith("_")))
+
+
+@cache
+def method(kind: str, name: str) -> type[Any]:
+    """Return the `Method` class of `counterpoise/<kind>/<name>.py`; raise UserError for an unknown name."""
+    if name not in names(kind):
+        raise UserError(f"unknown {kind} method '{name}'{nearest(name, names(kind))}")
+    return importlib.import_module(f"counterpoise.{kind}.{name}").Method
+
+
+def build(kind: str, spec: dict[str, Any]) -> Any:
+    """Build a method from its canonical spec `{"name": ..., option: value}`, whose values `config` has checked."""
+    options = {key: value for key, value in spec.items() if key != "name"}
+    return method(kind, spec["name"])(**options)
+
+
+def options(kind: str, name: str) -> dict[str, Any]:
+    """Return the options of a method with their defaults."""
+    return {
+        f.name: f.default_factory() if callable(f.default_factory) else f.default
+        for f in dataclasses.fields(method(kind, name))
+    }
