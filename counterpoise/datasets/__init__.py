@@ -1,0 +1,16 @@
+"""Data sets: one file each; what it decodes to is fixed by `data_hash`.
+
+Contract of `Method`:
+
+- `kind`: "image" or "table"; `classes`: class names, in the order of the labels; `shape`: of one raw example;
+  `train_counts`: examples of each class in the training part, so that a plan can be checked without the data.
+- `files`: file name -> (URL, checksum of the uncompressed content); empty if the data comes in a package.
+- `data_hash`: `data.hash_arrays` of the four arrays that `read` returns; part of every cell's identity.
+- `read(locate) -> (train_x, train_y, test_x, test_y)`: the decoded data, not pooled and not standardised.
+  `test_*` is the official test part, or a fixed stratified 30 % where there is none. `locate(file name)`
+  returns the path of a checked file.
+- `pool` (images only): side of the squares of pixels that `preprocess` averages; 1 leaves the image as it is.
+
+Shapes: N examples, C channels, H rows, W columns, D features. `x_NCHW` for images, `x_ND` for tables, `y_N`
+int64 labels from 0.
+"""

@@ -1,0 +1,53 @@
+"""Stage preprocess: decode a data set, check that it is the published one, set its test part aside, pool.
+
+Writes `train_x.npy`, `train_y.npy`, `test_x.npy`, `test_y.npy` (memory-mappable, not standardised) and
+`meta.json` {name, classes, shape of one example, kind, data_hash of the official arrays}.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from counterpoise import data, records, registry
+from counterpoise.datasets import _images
+from counterpoise.errors import UserError
+
+PARTS = ("train_x", "train_y", "test_x", "test_y")
+
+
+def run(cfg: dict[str, Any], *, out: Path, spec: dict[str, Any]) -> None:
+    """Write the arrays of `cfg["data"]` to `out`; raise UserError if a file is missing or not the published one."""
+    with records.job(out, spec, {}) as run:
+        arrays, meta = decode(cfg["data"])
+        for part, array in zip(PARTS, arrays, strict=True):
+            records.write(out / f"{part}.npy", partial(_save, array=array))
+        records.write_json(out / "meta.json", meta)
+        run["data_hash"] = meta["data_hash"]
+
+
+def decode(spec: dict[str, Any]) -> tuple[tuple[np.ndarray, ...], dict[str, Any]]:
+    """Return the four arrays of a data set as training will see them before standardisation, and their meta data."""
+    name, dataset = spec["name"], registry.build("datasets", spec)
+    train_x, train_y, test_x, test_y = dataset.read(partial(data.locate, name, dataset.files))
+    found = data.hash_arrays(train_x, train_y, test_x, test_y)
+    if found != dataset.data_hash:
+        raise UserError(f"data set '{name}' decodes to data hash {found}, expected {dataset.data_hash}")
+    if dataset.kind == "image" and dataset.pool > 1:
+        train_x, test_x = (_images.average_pool(x, dataset.pool) for x in (train_x, test_x))
+    meta = {
+        "name": name,
+        "classes": list(dataset.classes),
+        "shape": list(train_x.shape[1:]),
+        "kind": dataset.kind,
+        "data_hash": found,
+    }
+    return (train_x, train_y, test_x, test_y), meta
+
+
+def _save(path: Path, array: np.ndarray) -> None:
+    with path.open("wb") as file:  # np.save would append .npy to a temporary name
+        np.save(file, array, allow_pickle=False)
