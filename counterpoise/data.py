@@ -16,7 +16,7 @@ import urllib.request
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from counterpoise import records
 from counterpoise.errors import UserError
@@ -39,7 +39,7 @@ def raw_folder() -> Path:
     return Path(os.environ.get("COUNTERPOISE_RAW") or "data/raw")
 
 
-def open_file(path: Path) -> IO[bytes]:
+def open_file(path: Path) -> BinaryIO | gzip.GzipFile:
     """Open a file for reading its uncompressed content."""
     return gzip.open(path) if path.suffix == ".gz" else path.open("rb")
 

@@ -13,7 +13,7 @@ def check_pool(pool: int, shape: tuple[int, ...]) -> None:
     if height % pool or width % pool:
         valid = [p for p in range(1, min(height, width) + 1) if height % p == width % p == 0]
         raise UserError(
-            f"data.pool: found {pool}, expected a divisor of the image's sides {height} x {width} (valid: {valid})"
+            f"pool: found {pool}, expected a divisor of the image's sides {height} x {width} (valid: {valid})"
         )
 
 

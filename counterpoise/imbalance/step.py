@@ -39,7 +39,7 @@ class Method:
     def __post_init__(self) -> None:
         if (self.rho is None) == (self.minority_count is None):
             raise UserError(
-                "imbalance.step: expected exactly one of rho and minority_count, "
+                "step: expected exactly one of rho and minority_count, "
                 f"found rho={self.rho}, minority_count={self.minority_count}"
             )
 
@@ -48,7 +48,7 @@ class Method:
         minorities = int(_counts.half_up(self.mu * len(order_C)))
         if not 0 < minorities < len(order_C):
             raise ImpossibleCell(
-                f"imbalance.step: mu={self.mu} makes {minorities} of {len(order_C)} classes minority, "
+                f"step: mu={self.mu} makes {minorities} of {len(order_C)} classes minority, "
                 "expected at least one and not all"
             )
         majority = _counts.largest(available_C, self.per_class)
@@ -58,7 +58,7 @@ class Method:
             minority = int(_counts.half_up(majority / self.rho))
         if minority > majority:
             raise ImpossibleCell(
-                f"imbalance.step: minority_count={minority} exceeds the {majority} examples of a majority class"
+                f"step: minority_count={minority} exceeds the {majority} examples of a majority class"
             )
         counts_C = np.full(len(order_C), majority)
         counts_C[order_C[:minorities]] = minority

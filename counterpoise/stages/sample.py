@@ -1,0 +1,194 @@
+"""Stage sample: per seed, which rows are training and which are validation, and how to standardise them.
+
+One random priority per row and seed decides everything: the training part is the front of each class, the
+validation part its back. So a smaller count is a subset of a larger one, whatever imbalance asked for it, and a
+seed's validation part is the same under every imbalance and never meets training. Test rows are in other files.
+
+Writes `split.parquet` (seed, part "train" | "val", id = row of train_x, label = the label to learn) and
+`statistics.json` (seed -> mean, std, class_counts, minority, order, design_counts). Never imports torch.
+
+Shapes: N rows of train_x, C classes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from counterpoise import records, registry, streams
+from counterpoise.errors import ImpossibleCell, UserError
+
+SCHEMA = pa.schema([("seed", pa.int32()), ("part", pa.string()), ("id", pa.int64()), ("label", pa.int64())])
+
+_CHUNK = 1 << 22  # values standardised at a time: data may exceed memory
+
+
+@dataclass(frozen=True)
+class Split:
+    """What one seed trains and validates on."""
+
+    train_ids: np.ndarray
+    """Rows of train_x, ascending."""
+    val_ids: np.ndarray
+    """Rows of train_x, ascending; none of them in `train_ids`."""
+    train_labels: np.ndarray
+    """The label to learn of each of `train_ids`: with noise, if there is any."""
+    val_labels: np.ndarray
+    """Labels of `val_ids`: clean if they are the oracle's, as noisy as training's if held out from it."""
+    order: np.ndarray
+    """Class ids by `design_counts`, most frequent first; ties as drawn."""
+    design_counts: np.ndarray
+    """What the imbalance asked for, before a sampler redrew it, labels got noisy or rows were held out."""
+
+
+def run(cfg: dict[str, Any], *, data: Path, seeds: list[int], out: Path, spec: dict[str, Any]) -> None:
+    """Write the splits and statistics of `seeds` for the arrays in `data`."""
+    empty = {
+        "split.parquet": lambda path: pq.write_table(SCHEMA.empty_table(), path),
+        "statistics.json": lambda path: path.write_text("{}\n"),
+    }
+    with records.job(out, spec, empty):
+        records.require_parents([data])
+        x, y_N = (np.load(data / f"{part}.npy", mmap_mode="r") for part in ("train_x", "train_y"))
+        classes = len(records.read_json(data / "meta.json")["classes"])
+        tables: list[pa.Table] = []
+        statistics: dict[str, Any] = {}
+        for seed in seeds:
+            split = draw(cfg, np.asarray(y_N), classes, seed)
+            tables.append(_table(split, seed))
+            statistics[str(seed)] = _statistics(split, x, classes)
+        records.write(out / "split.parquet", lambda path: pq.write_table(pa.concat_tables(tables), path))
+        records.write_json(out / "statistics.json", statistics)
+
+
+def draw(cfg: dict[str, Any], y_N: np.ndarray, classes: int, seed: int) -> Split:
+    """Return the split of one seed; raise ImpossibleCell if a class would miss from training or validation."""
+    drawn_C = streams.numpy("sample", "class_order", seed).permutation(classes)
+    priority_N = streams.numpy("sample", "rows", seed).permutation(len(y_N))
+    all_C = np.bincount(y_N, minlength=classes)
+    design_C, counts_C = class_counts(cfg, all_C, drawn_C)
+
+    rank_N = _rank(y_N, priority_N)
+    is_train_N = rank_N < counts_C[y_N]
+    labels_N = _with_noise(y_N, classes, cfg.get("label_noise", 0.0), seed)
+    if share := cfg.get("validation_fraction", 0.0):
+        is_val_N = _held_out(share, is_train_N, labels_N, priority_N, classes)
+        is_train_N, val_labels_N = is_train_N & ~is_val_N, labels_N
+    else:
+        is_val_N, val_labels_N = rank_N >= (all_C - cfg.get("validation", 0))[y_N], y_N
+    absent = np.flatnonzero(np.bincount(labels_N[is_train_N], minlength=classes) == 0)
+    if len(absent):
+        raise ImpossibleCell(f"label_noise: no training label of class {absent[0]} is left (seed {seed})")
+    return Split(
+        train_ids=np.flatnonzero(is_train_N),
+        val_ids=np.flatnonzero(is_val_N),
+        train_labels=labels_N[is_train_N],
+        val_labels=val_labels_N[is_val_N],
+        order=drawn_C[np.argsort(-design_C[drawn_C], kind="stable")],
+        design_counts=design_C,
+    )
+
+
+def class_counts(cfg: dict[str, Any], all_C: np.ndarray, order_C: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the counts that the imbalance asks for, and those to train on (not the same if a sampler redraws).
+
+    `all_C` counts the rows of each class. Pure, so that a plan can be checked before any job: raises
+    ImpossibleCell if a class is left empty or has too few rows, UserError for two kinds of validation at once.
+    """
+    validation = cfg.get("validation", 0)
+    if validation and cfg.get("validation_fraction", 0.0):
+        raise UserError(
+            f"expected one of validation (found {validation}) and validation_fraction (found "
+            f"{cfg['validation_fraction']}), not both"
+        )
+    for label in np.flatnonzero(all_C < validation).tolist():
+        raise ImpossibleCell(f"validation: class {label} has {all_C[label]} examples, {validation} are asked")
+    available_C = all_C - validation
+    imbalance = registry.build("imbalance", cfg.get("imbalance", {"name": "natural"}))
+    design_C = imbalance.counts(available_C, order_C)
+    if redraw := cfg.get("redraw"):
+        return design_C, registry.build("samplers", redraw).redraw(design_C, available_C)
+    return design_C, design_C
+
+
+def moments(x: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and standard deviation of rows `ids`, per channel (N x C x H x W) or per feature (N x D).
+
+    float64, in the units of `x`; where the rows are constant to the precision of float32 the deviation is 1.
+    """
+    axes = (0, *range(2, x.ndim))
+    rows = max(1, _CHUNK // int(np.prod(x.shape[1:])))
+    parts = [ids[start : start + rows] for start in range(0, len(ids), rows)]
+    size = len(ids) * int(np.prod(x.shape[2:]))
+    mean = sum(x[part].sum(axes, dtype=np.float64) for part in parts) / size
+    centre = np.expand_dims(mean, axes)
+    std = np.sqrt(sum(np.square(x[part] - centre).sum(axes) for part in parts) / size)
+    return mean, np.where(std > np.finfo(np.float32).eps * np.abs(mean), std, 1.0)
+
+
+def _rank(labels_N: np.ndarray, priority_N: np.ndarray) -> np.ndarray:
+    """Return the rank of each row within its class, by priority, from 0."""
+    grouped_N = np.lexsort((priority_N, labels_N))
+    counts_C = np.bincount(labels_N)
+    rank_N = np.empty(len(labels_N), np.int64)
+    rank_N[grouped_N] = np.arange(len(labels_N)) - np.repeat(np.cumsum(counts_C) - counts_C, counts_C)
+    return rank_N
+
+
+def _with_noise(y_N: np.ndarray, classes: int, share: float, seed: int) -> np.ndarray:
+    """Return labels of which each is, with probability `share`, replaced by another class drawn uniformly.
+
+    A row's fate depends on the seed alone: it is the same in every subset, and more noise contains less noise.
+    """
+    random = streams.numpy("sample", "label_noise", seed)
+    is_noisy_N, shift_N = random.random(len(y_N)) < share, random.integers(1, classes, len(y_N))
+    return np.where(is_noisy_N, (y_N + shift_N) % classes, y_N)
+
+
+def _held_out(
+    share: float, is_train_N: np.ndarray, labels_N: np.ndarray, priority_N: np.ndarray, classes: int
+) -> np.ndarray:
+    """Return which training rows validate: a share of each class as labelled, rounded, but at least one."""
+    ids = np.flatnonzero(is_train_N)
+    counts_C = np.bincount(labels_N[ids], minlength=classes)
+    held_C = np.maximum(1, np.floor(share * counts_C + 0.5)).astype(np.int64)
+    for label in np.flatnonzero(held_C >= counts_C).tolist():
+        raise ImpossibleCell(
+            f"validation_fraction: class {label} has {counts_C[label]} training examples, holding out {share:g} "
+            f"of them (at least one) would leave none for training or validation"
+        )
+    is_val_N = np.zeros(len(labels_N), bool)
+    rank = _rank(labels_N[ids], priority_N[ids])
+    is_val_N[ids] = rank >= (counts_C - held_C)[labels_N[ids]]
+    return is_val_N
+
+
+def _table(split: Split, seed: int) -> pa.Table:
+    train, val = len(split.train_ids), len(split.val_ids)
+    return pa.table(
+        {
+            "seed": np.full(train + val, seed, np.int32),
+            "part": ["train"] * train + ["val"] * val,
+            "id": np.concatenate([split.train_ids, split.val_ids]),
+            "label": np.concatenate([split.train_labels, split.val_labels]),
+        },
+        schema=SCHEMA,
+    )
+
+
+def _statistics(split: Split, x: np.ndarray, classes: int) -> dict[str, Any]:
+    mean, std = moments(x, split.train_ids)
+    return {
+        "mean": mean.tolist(),
+        "std": std.tolist(),
+        "class_counts": np.bincount(split.train_labels, minlength=classes).tolist(),
+        # rarer than the average class: the minority of a step imbalance, the lower part of any other
+        "minority": np.flatnonzero(split.design_counts < split.design_counts.mean()).tolist(),
+        "order": split.order.tolist(),
+        "design_counts": split.design_counts.tolist(),
+    }
