@@ -12,6 +12,10 @@ class ImpossibleCell(Exception):
     """A cell that cannot be computed however often it is tried: a result, recorded as `failed`."""
 
 
+class SkippedCell(ImpossibleCell):
+    """A cell that cannot be computed because a cell that it needs could not."""
+
+
 def nearest(name: object, valid: Iterable[str]) -> str:
     """Return the tail of an error message: the closest valid name, then all of them."""
     choices = sorted(str(v) for v in valid)

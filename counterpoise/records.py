@@ -25,7 +25,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from counterpoise.errors import ImpossibleCell
+from counterpoise.errors import ImpossibleCell, SkippedCell
 
 Json = dict[str, Any]
 
@@ -102,7 +102,10 @@ def job(out: Path, spec: Json, outputs: dict[str, Callable[[Path], None]]) -> It
         try:
             yield run
         except ImpossibleCell as reason:
-            run |= {"status": "failed", "error": str(reason)}
+            run |= {
+                "status": "skipped" if isinstance(reason, SkippedCell) else "failed",
+                "error": str(reason),
+            }
             for name, save_empty in outputs.items():
                 write(out / name, save_empty)
         run |= {
@@ -117,13 +120,12 @@ def job(out: Path, spec: Json, outputs: dict[str, Callable[[Path], None]]) -> It
         write_json(out / "run.json", run)
 
 
-def failed_parent(folders: list[Path]) -> str | None:
-    """Return why this cell must be skipped: the first parent that is itself a failure, or None."""
+def require_parents(folders: list[Path]) -> None:
+    """Skip this job, with the reason, if a parent is itself a failure."""
     for folder in folders:
         run = read_json(folder / "run.json")
         if run["status"] != "done":
-            return f"{folder.parent.name}/{folder.name} {run['status']}: {run['error']}"
-    return None
+            raise SkippedCell(f"{folder} {run['status']}: {run['error']}")
 
 
 @cache
@@ -146,9 +148,7 @@ def environment() -> Json:
 
 def _git(root: Path, *arguments: str) -> str | None:
     try:
-        done = subprocess.run(
-            ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True
-        )
+        done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return None  # an installed package or an unpacked archive has no history
     return done.stdout.strip()
@@ -157,6 +157,4 @@ def _git(root: Path, *arguments: str) -> str | None:
 def _cpu() -> str:
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
-    return next(
-        (s.split(":", 1)[1].strip() for s in lines if s.startswith("model name")), platform.processor()
-    )
+    return next((s.split(":", 1)[1].strip() for s in lines if s.startswith("model name")), platform.processor())

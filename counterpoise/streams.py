@@ -1,4 +1,7 @@
-"""Randomness: every stream derives from (stage, purpose, seed), so adding a method never moves another's draws."""
+"""Randomness: every stream derives from (stage, purpose, seed).
+
+So adding a method never moves another's draws.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def key(stage: str, purpose: str, seed: int, *counters: int) -> int:
-    """Return the 63-bit seed of a stream; `counters` (epoch, step) make it stateless, so that a resumed run agrees."""
+    """Return the 63-bit seed of a stream; `counters` (epoch, step) make it stateless, for a resumed run."""
     text = "/".join([stage, purpose, str(seed), *map(str, counters)])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 

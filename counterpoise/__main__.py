@@ -1,0 +1,30 @@
+"""`python -m counterpoise <stage> <cell> [<block>]` runs one job; the other commands are for people."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+# One thread for each job: jobs run side by side. Set before any numeric library is loaded.
+for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ[variable] = "1"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; a fault of the user's is one line on stderr and exit code 2."""
+    from counterpoise.cli import parse
+    from counterpoise.errors import UserError
+
+    try:
+        return parse(arguments)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        return 0  # the reader of our output has gone, e.g. `counterpoise plan | head`
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

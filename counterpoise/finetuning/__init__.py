@@ -1,0 +1,5 @@
+"""Fine-tuning strategies: `Method().phases(phase) -> list[Phase]`, what is trained, in which order.
+
+`fresh_head` says whether the head starts anew even if the pretraining has one to give. The strategy receives the
+phase that the configuration describes and returns it, or several made from it with `dataclasses.replace`.
+"""

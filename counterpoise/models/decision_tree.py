@@ -1,0 +1,35 @@
+"""A classification tree grown until its leaves are pure: the classical model that oversampling overfits.
+
+Source: Breiman et al. 1984 (CART) as in scikit-learn's `DecisionTreeClassifier`. Chawla et al. 2002 report
+that replicating minority examples makes the decision regions of a tree smaller and more specific.
+Shapes: x_ND, y_N -> an estimator with `predict_proba`.
+Units: none.
+Raises: nothing.
+Differs from the source: nothing.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from annotated_types import Ge
+
+if TYPE_CHECKING:
+    import numpy as np
+    from sklearn.tree import DecisionTreeClassifier
+
+
+@dataclass(frozen=True)
+class Method:
+    """Fit one tree; the seed breaks ties between equally good splits."""
+
+    version: ClassVar[int] = 1
+    classical: ClassVar[bool] = True
+    min_samples_leaf: Annotated[int, Ge(1)] = 1
+    """Examples (copies counted) that a leaf must hold."""
+
+    def fit(self, x_ND: "np.ndarray", y_N: "np.ndarray", seed: int) -> "DecisionTreeClassifier":
+        """Return the fitted tree."""
+        from sklearn.tree import DecisionTreeClassifier
+
+        tree = DecisionTreeClassifier(min_samples_leaf=self.min_samples_leaf, random_state=seed)
+        return tree.fit(x_ND, y_N)

@@ -1,0 +1,1 @@
+"""Optimisers: `Method(lr=...).build(parameters) -> torch.optim.Optimizer`; the schedule multiplies `lr`."""

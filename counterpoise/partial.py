@@ -1,0 +1,80 @@
+"""A job's unfinished work, in `partial/` beside the files that it will leave: what a killed run resumes from.
+
+Snakemake deletes the declared files of a failed job; this folder is not declared, so it survives. It goes when
+`run.json` is there.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from counterpoise import checkpoints, records
+from counterpoise.checkpoints import Tensors
+from counterpoise.errors import UserError
+
+
+class Partial:
+    """The checkpoint of the seed in training, the finished seeds, snapshots and the history so far."""
+
+    def __init__(self, out: Path, cell: str) -> None:
+        self.folder, self.cell = out / "partial", cell
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.history = self.folder / "history.jsonl"
+
+    def finished(self, seed: int) -> tuple[Tensors, dict[str, Any]] | None:
+        """Return the network and final state of a seed that is done."""
+        return self._load(self.folder / f"seed-{seed:02d}.safetensors")
+
+    def checkpoint(self, seed: int) -> tuple[Tensors, dict[str, Any]] | None:
+        """Return the last checkpoint of a seed that is not done, and cut the history back to it."""
+        held = self._load(self.folder / "checkpoint.safetensors")
+        if held and held[1]["seed"] != seed:
+            held = None  # the seed before was finished after its last checkpoint
+        self._cut(seed, (held[1]["state"]["phase"], held[1]["state"]["step"]) if held else (0, 0))
+        return (held[0], held[1]["state"]) if held else None
+
+    def save(self, seed: int, tensors: Tensors, state: dict[str, Any]) -> None:
+        """Keep a checkpoint of the seed in training."""
+        self._save("checkpoint.safetensors", seed, tensors, state)
+
+    def finish(self, seed: int, tensors: Tensors, state: dict[str, Any]) -> None:
+        """Keep the network and final state of a seed that is done."""
+        self._save(f"seed-{seed:02d}.safetensors", seed, tensors, state)
+
+    def log(self, row: dict[str, Any], phase: int) -> None:
+        """Append a row to the history, for those who watch; the phase's number is for resuming only."""
+        with self.history.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({**row, "number": phase}) + "\n")
+
+    def publish_history(self, path: Path) -> None:
+        """Write the finished history beside the other files."""
+        rows = [{k: v for k, v in row.items() if k != "number"} for row in self._rows()]
+        records.write_text(path, "".join(json.dumps(row) + "\n" for row in rows))
+
+    def remove(self) -> None:
+        """Remove the folder, once everything is in the job's own files."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _rows(self) -> list[dict[str, Any]]:
+        if not self.history.exists():
+            return []
+        lines = self.history.read_text(encoding="utf-8").split("\n")
+        return [json.loads(line) for line in lines[:-1]]  # what follows the last newline was cut short
+
+    def _cut(self, seed: int, reached: tuple[int, int]) -> None:
+        rows = [r for r in self._rows() if r["seed"] != seed or (r["number"], r["step"]) <= reached]
+        records.write_text(self.history, "".join(json.dumps(row) + "\n" for row in rows))
+
+    def _save(self, name: str, seed: int, tensors: Tensors, state: dict[str, Any]) -> None:
+        checkpoints.save(self.folder / name, tensors, {"cell": self.cell, "seed": seed, "state": state})
+
+    def _load(self, path: Path) -> tuple[Tensors, dict[str, Any]] | None:
+        if not path.exists():
+            return None
+        tensors, meta = checkpoints.load(path)
+        if meta.get("cell") != self.cell:
+            raise UserError(f"{path}: belongs to cell {meta.get('cell')}, not {self.cell}; remove it to start anew")
+        return tensors, meta

@@ -1,0 +1,176 @@
+"""From study files to cells: the whole shape of the DAG, decided before anything runs.
+
+A cell is one stage of one case at one grid point. Its id is a hash of the stage, the stage's own canonical
+configuration, the versions of the stage and of exactly the methods that it names, and the ids of its parents;
+equal prefixes of different studies are therefore one cell. Seeds are not in the hash: they make blocks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from counterpoise import registry
+from counterpoise.config import Config, canonical, canonical_method
+from counterpoise.records import digest, lock, read_json, write_json
+from counterpoise.study import Study, load, select
+
+RESULTS = Path("results")
+STAGES = ("preprocess", "sample", "pretrain", "finetune", "evaluate", "report")
+# The version of a stage's own code: raise it when the stage would compute other numbers from the same inputs.
+VERSIONS = {"preprocess": 1, "sample": 1, "pretrain": 1, "finetune": 1, "evaluate": 1, "report": 1}
+
+
+@dataclass
+class Cell:
+    """One stage of one case at one grid point."""
+
+    stage: str
+    name: str
+    config: Config
+    identity: Config
+    parents: dict[str, str]
+    data_hash: str
+    blocks: list[list[int]] = field(default_factory=list)
+
+    @property
+    def folder(self) -> Path:
+        """Where its blocks lie."""
+        return RESULTS / self.stage / self.name
+
+
+class Plan:
+    """Cells by name, and for each study where the parts of every (case, point) are."""
+
+    def __init__(self) -> None:
+        self.cells: dict[str, Cell] = {}
+        self.studies: dict[str, dict[str, Any]] = {}
+
+    def add(self, study: Study) -> None:
+        """Add everything that a study needs."""
+        blocks = [[s, s + study.block - 1] for s in study.seeds[:: study.block]]
+        entries = []
+        for (case, label), recipe in study.recipes.items():
+            chain = self.chain(recipe, blocks)
+            factors = next(p.factors for p in study.points if p.label == label)
+            entries.append({"case": case, "point": label, "factors": factors, "recipe": recipe, **chain})
+        parents = {str(i): entry["evaluate"] for i, entry in enumerate(entries)}
+        about = {k: v for k, v in asdict(study).items() if k not in ("recipes", "points")}
+        shown = {**about, "entries": [{k: e[k] for k in ("case", "point", "factors")} for e in entries]}
+        name = self._cell("report", f"{study.name}.{study.scale}", shown, shown, parents, "", blocks)
+        self.studies[f"{study.name}.{study.scale}"] = {**about, "entries": entries, "report": name, "blocks": blocks}
+
+    def chain(self, recipe: Config, blocks: list[list[int]]) -> dict[str, str | None]:
+        """Add the cells of one recipe, in the order of the pipeline, and return their names by stage."""
+        data, model = recipe["data"]["name"], recipe["model"]["name"]
+        pretraining, sampler = recipe["pretrain"]["method"]["name"], recipe["sample"]["name"]
+
+        def cell(stage: str, title: str, keys: tuple[str, ...], parents: dict[str, str], **extra: Any) -> str:
+            config = {k: recipe[k] for k in keys} | {k: v for k, v in extra.items() if v is not None}
+            identity = canonical(recipe, keys=keys) | {
+                k: canonical_method("samplers", v) if k == "redraw" else v for k, v in extra.items() if v is not None
+            }
+            return self._cell(stage, title, config, identity, parents, data_hash(recipe), blocks)
+
+        prepared = cell("preprocess", data, ("data",), {})
+        drawn = cell(
+            "sample",
+            f"{data}-{recipe['imbalance']['name']}",
+            ("imbalance", "label_noise", "validation", "validation_fraction"),
+            {"data": prepared},
+            redraw=recipe["sample"] if _redraws(sampler) else None,
+        )
+        inputs, started = {"data": prepared, "sample": drawn}, None
+        if pretraining != "none":
+            fingerprint = getattr(registry.build("pretraining", recipe["pretrain"]["method"]), "fingerprint", None)
+            given = {"fingerprint": fingerprint()} if fingerprint else {}
+            started = cell("pretrain", f"{data}-{model}-{pretraining}", ("model", "pretrain"), inputs, **given)
+            inputs = {**inputs, "start": started}
+        tuned = cell(
+            "finetune", f"{data}-{model}-{_title(pretraining, sampler)}", ("model", "sample", "finetune"), inputs
+        )
+        scored = cell(
+            "evaluate",
+            f"{data}-{model}-{_title(pretraining, sampler, recipe['evaluate']['rebalancing']['name'])}",
+            ("evaluate",),
+            {"predictions": tuned},
+        )
+        return {"preprocess": prepared, "sample": drawn, "pretrain": started, "finetune": tuned, "evaluate": scored}
+
+    def _cell(
+        self,
+        stage: str,
+        title: str,
+        config: Config,
+        identity: Config,
+        parents: dict[str, str],
+        data: str,
+        blocks: list[list[int]],
+    ) -> str:
+        hashed = {"stage": f"{stage}@{VERSIONS[stage]}", "config": identity, "parents": parents, "data": data}
+        name = f"{title}-{digest(hashed)}"
+        held = self.cells.setdefault(name, Cell(stage, name, config, identity, dict(parents), data))
+        held.blocks += [b for b in blocks if b not in held.blocks]
+        return name
+
+    def inputs(self, name: str, block: str | None) -> list[str]:
+        """Return the files that a job of a cell waits for: its parents' last written file, block by block."""
+        cell = self.cells[name]
+        files = []
+        for parent in (self.cells[p] for p in dict.fromkeys(cell.parents.values())):
+            if parent.stage == "preprocess":
+                files.append(f"{parent.folder}/run.json")
+            else:
+                blocks = [block] if block else [block_name(b) for b in cell.blocks]
+                files += [f"{parent.folder}/{b}/run.json" for b in blocks]
+        return files
+
+    def write(self, path: Path) -> None:
+        """Add this plan to the file: jobs of other runs still find their cells in it."""
+        with lock(path.parent):
+            held = read_json(path) if path.exists() else {"cells": {}, "studies": {}}
+            new = {"cells": {n: asdict(c) for n, c in self.cells.items()}, "studies": self.studies}
+            for name, cell in new["cells"].items():
+                before = held["cells"].get(name, {}).get("blocks", [])
+                cell["blocks"] = sorted(cell["blocks"] + [b for b in before if b not in cell["blocks"]])
+            merged = {part: {**held[part], **new[part]} for part in new}
+            if merged != held:
+                write_json(path, merged, indent=None)
+
+
+def make(studies: str | list[str], scale: str, config: Path = Path("config")) -> Plan:
+    """Plan the chosen studies at one scale."""
+    plan = Plan()
+    for name in select(studies, config):
+        plan.add(load(name, scale, config))
+    return plan
+
+
+def read(path: Path = RESULTS / "plan.json") -> Plan:
+    """Read every plan that was made here."""
+    raw = read_json(path)
+    plan = Plan()
+    plan.cells = {name: Cell(**cell) for name, cell in raw["cells"].items()}
+    plan.studies = raw["studies"]
+    return plan
+
+
+def block_name(block: list[int]) -> str:
+    """Return the folder of a block of seeds."""
+    return f"seeds-{block[0]:02d}-{block[1]:02d}"
+
+
+@cache
+def _redraws(sampler: str) -> bool:
+    return hasattr(registry.method("samplers", sampler), "redraw")
+
+
+def _title(*names: str) -> str:
+    return "-".join(n for n in names if n != "none") or "baseline"
+
+
+def data_hash(recipe: Config) -> str:
+    """Return the digest of the decoded data that a recipe trains and tests on."""
+    return registry.method("datasets", recipe["data"]["name"]).data_hash[:16]

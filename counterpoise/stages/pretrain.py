@@ -1,0 +1,84 @@
+"""Pretrain the encoder (and head) of each seed, or read a given checkpoint into it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from counterpoise import checkpoints, records, train
+from counterpoise.partial import Partial
+from counterpoise.registry import build
+from counterpoise.stages import finetune
+from counterpoise.train import Phase
+
+VERSION = 1
+OUTPUTS = ("model.safetensors", "history.jsonl", "run.json")
+
+
+def run(cfg: dict[str, Any], *, data: Path, sample: Path, seeds: list[int], out: Path, spec: dict) -> None:
+    """Write `model.safetensors` ("<seed>/encoder.*", "<seed>/head.*"), `history.jsonl` and `run.json` to `out`."""
+    train.one_thread()
+    empty = {
+        "model.safetensors": lambda p: checkpoints.save(p, {}),
+        "history.jsonl": lambda p: p.write_text(""),
+    }
+    with records.job(out, spec, empty) as result:
+        records.require_parents([data, sample])
+        if cfg["pretrain"]["method"]["name"] == "checkpoint":
+            tensors = _given(cfg, data, seeds)
+            records.write_text(out / "history.jsonl", "")
+        else:
+            tensors = _trained(cfg, data, sample, seeds, out, spec, result)
+        checkpoints.save(out / "model.safetensors", tensors)
+    Partial(out, spec["cell"]).remove()
+
+
+def _trained(
+    cfg: dict, data: Path, sample: Path, seeds: list[int], out: Path, spec: dict, result: dict
+) -> checkpoints.Tensors:
+    section, partial, tensors = cfg["pretrain"], Partial(out, spec["cell"]), {}
+    task = build("pretraining", section["method"])
+    phase = Phase(
+        steps=section["steps"],
+        batch_size=section["batch_size"],
+        task=task,
+        sampler=build("samplers", section["sample"]),
+        loss=build("losses", section["loss"]),
+        augmentation=build("augmentation", section["augmentation"]),
+        optimizer=build("optimizers", section["optimizer"]),
+        schedule=build("schedules", section["schedule"]),
+    )
+    for seed in seeds:
+        rows, counts = finetune.training_rows(data, sample, seed)
+        net = train.build(build("models", cfg["model"]), task, *finetune.shape_of(data), seed)
+        state = finetune.train_seed(net, [phase], rows, counts, "pretrain", seed, partial)
+        if state.diverged:
+            result["diverged"][str(seed)] = state.diverged
+            continue
+        keep = ("encoder.", "head.") if task.transfers_head else ("encoder.",)
+        tensors |= {f"{seed}/{name}": v for name, v in net.state_dict().items() if name.startswith(keep)}
+        finetune.count_work(result, state, len(rows.labels))
+    partial.publish_history(out / "history.jsonl")
+    return tensors
+
+
+def _given(cfg: dict, data: Path, seeds: list[int]) -> checkpoints.Tensors:
+    """Return the given file's encoder (and head, if it has one) under every seed."""
+    path = Path(cfg["pretrain"]["method"]["path"])
+    given = checkpoints.load_foreign(path)
+    shape, classes = finetune.shape_of(data)
+    net = train.build(build("models", cfg["model"]), build("pretraining", {"name": "supervised"}), shape, classes, 0)
+    named = any(name.startswith("encoder.") for name in given)
+    checkpoints.fill(net.encoder, "encoder." if named else "", given, str(path))
+    parts: dict[str, torch.nn.Module] = {"encoder": net.encoder}
+    if any(name.startswith("head.") for name in given):
+        checkpoints.fill(net.head, "head.", given, str(path))
+        parts["head"] = net.head
+    return {
+        f"{seed}/{part}.{name}": value
+        for seed in seeds
+        for part, module in parts.items()
+        for name, value in module.state_dict().items()
+    }

@@ -1,0 +1,32 @@
+# The plan, and the few lookups that rules need of it.
+import subprocess
+import sys
+
+from counterpoise import plan as planning
+from counterpoise.errors import UserError
+
+if workflow.is_main_process:
+    try:
+        PLAN = planning.make(config["studies"], config["scale"])
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    PLAN.write(planning.RESULTS / "plan.json")
+else:  # a job on another machine reads what the main process decided
+    PLAN = planning.read()
+
+REPORTS = [f"results/report/{study['report']}/index.html" for study in PLAN.studies.values()]
+
+
+wildcard_constraints:
+    cell=r"[^/]+",
+    block=r"seeds-\d+-\d+",
+
+
+def parents(wildcards):
+    """Return the files that a cell's job waits for."""
+    return ancient(PLAN.inputs(wildcards.cell, wildcards.get("block")))
+
+
+def finish(log):
+    """Build what can be built of tables and report, whether all cells are there or not."""
+    subprocess.run([sys.executable, "-m", "counterpoise", "finish", *PLAN.studies], check=False)
