@@ -9,6 +9,8 @@ Legend: N examples, C classes.
 
 from __future__ import annotations
 
+from math import log
+
 import torch
 from torch import Tensor
 
@@ -25,29 +27,33 @@ PRECISION = 0.9
 BINS = 15
 
 
-def evaluate(labels_N: Tensor, scores: Scores, unique_C: Tensor) -> Values:
+def compute(labels_N: Tensor, scores: Scores, unique_C: Tensor) -> Values:
     """Return every metric of the predictions `scores` of examples whose classes are `labels_N` (int64).
 
     `unique_C` counts the unique training examples: it defines the head and the tail, the positive class of
-    two, and the cost of an error. Raises ImpossibleCell if a class has no example in `labels_N`.
+    two, and the cost of an error. Raises ImpossibleCell if a class has no example, here or in training.
     """
     matrix_CC = confusion(labels_N, scores.decision_BC)
-    if absent := [c for c, n in enumerate(matrix_CC.sum(1).tolist()) if n == 0]:
-        raise ImpossibleCell(f"class {', '.join(map(str, absent))} has no example, so its recall is not defined")
+    for counts_C, where in ((matrix_CC.sum(1), "to measure its recall on"), (unique_C, "in training")):
+        if absent := [c for c, n in enumerate(counts_C.tolist()) if n == 0]:
+            raise ImpossibleCell(f"class {', '.join(map(str, absent))} has no example {where}")
     ranking = rank(labels_N, scores.ranking_BC, PRECISION)
-    positive = int(unique_C.flip(0).argmin()) if len(unique_C) == 2 else None
-    values: Values = {
+    return {
         **_of_counts(matrix_CC, unique_C),
         **_of_probabilities(labels_N, scores.log_prob_BC),
         ("auc_ovr", None): ranking.auc_ovr,
         ("auc_ovo", None): ranking.auc_ovo,
         ("auprc", None): float(ranking.auprc_C.mean()),
         **{("auprc", c): value for c, value in enumerate(ranking.auprc_C.tolist())},
-        ("recall_at_precision", None): float(
-            ranking.recall_C.mean() if positive is None else ranking.recall_C[1 - positive]
-        ),
+        ("recall_at_precision", None): _recall_at_precision(ranking.recall_C, unique_C),
     }
-    return values
+
+
+def _recall_at_precision(recall_C: Tensor, unique_C: Tensor) -> float:
+    """Return that of the minority of two classes (class 1 if they are equal), else the mean over classes."""
+    if len(recall_C) > 2:
+        return float(recall_C.mean())
+    return float(recall_C[1 if unique_C[1] <= unique_C[0] else 0])
 
 
 def confusion(labels_N: Tensor, decision_NC: Tensor) -> Tensor:
@@ -150,5 +156,5 @@ def chance(unique_C: list[int]) -> Values:
         ("ece", None): 1 - guess,
         ("classwise_ece", None): 2 * guess * (1 - guess),
         ("brier", None): 1 - guess,
-        ("log_loss", None): float(torch.tensor(num_classes, dtype=torch.float64).log()),
+        ("log_loss", None): log(num_classes),
     }

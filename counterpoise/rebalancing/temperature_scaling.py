@@ -33,7 +33,7 @@ class Method:
         if evidence.val_logits_BC is None or evidence.val_labels_B is None:
             raise ImpossibleCell(
                 "temperature_scaling is fitted on a validation part and there is none: "
-                "set `validation` of the sample stage, or name another rebalancing"
+                "set `validation` or `validation_fraction`, or name another `evaluate.rebalancing`"
             )
         t = temperature(evidence.val_logits_BC, evidence.val_labels_B)
         return lambda logits_BC: score(logits_BC / t)

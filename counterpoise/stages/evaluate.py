@@ -1,0 +1,182 @@
+"""Evaluate: corrects the logits of one fine-tuning post hoc and measures them.
+
+Reads `predictions.parquet` and nothing else, so that every number can be recomputed from that file.
+Writes `metrics.parquet` (seed, selection, split, metric, class, value; null where a metric is not defined) and
+`confusion.parquet` (seed, selection, split, label, predicted, count; class ids, pairs that occur).
+Beside what was predicted there are rows for the selection `best_on_test` (the best of all snapshots and the
+last, for each metric by itself: what papers that select on the test part report), for `last-best` (the last less
+that best: never above 0) and for the split `train-test` (the gap). A diverged seed is scored at chance.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from counterpoise import records, registry
+from counterpoise.errors import ImpossibleCell
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import Tensor
+
+    from counterpoise.metrics import Values
+    from counterpoise.rebalancing import Rule
+
+Part = tuple[int, str, str]  # seed, selection, split
+GAPS = ("accuracy", "balanced_accuracy", "few_recall", "many_recall")
+KEY = b"counterpoise"
+METRICS = {"seed": "int32", "selection": "str", "split": "str", "metric": "str", "class": "str", "value": "float64"}
+CONFUSION = {
+    "seed": "int32",
+    "selection": "str",
+    "split": "str",
+    "label": "int64",
+    "predicted": "int64",
+    "count": "int64",
+}
+
+
+def run(cfg: dict[str, Any], *, predictions: Path, out: Path, spec: records.Json) -> None:
+    """Write `metrics.parquet` and `confusion.parquet` of the fine-tuning block in the folder `predictions`.
+
+    `cfg` is {"evaluate": {"rebalancing": {"name": ..., option: value}}}.
+    """
+    empty = {"metrics.parquet": _saver([], METRICS), "confusion.parquet": _saver([], CONFUSION)}
+    with records.job(out, spec, empty) as result:
+        records.require_parents([predictions])
+        frame, meta = read(predictions / "predictions.parquet")
+        result["diverged"] = meta["diverged"]
+        metrics, confusion = evaluate(frame, meta, registry.build("rebalancing", cfg["evaluate"]["rebalancing"]))
+        records.write(out / "confusion.parquet", lambda p: confusion.to_parquet(p, index=False))
+        records.write(out / "metrics.parquet", lambda p: metrics.to_parquet(p, index=False))
+
+
+def read(path: Path) -> tuple[pd.DataFrame, records.Json]:
+    """Read predictions and what their file says about training (classes, counts, diverged seeds)."""
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(path)
+    return table.to_pandas(), json.loads(table.schema.metadata[KEY])
+
+
+def evaluate(predictions: pd.DataFrame, meta: records.Json, method: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the metrics and the confusions of predictions corrected by a rebalancing `method`.
+
+    A pure function of the content of `predictions.parquet`. Raises ImpossibleCell where a part lacks a class.
+    """
+    import torch
+
+    from counterpoise import metrics
+
+    torch.set_num_threads(1)  # the order of sums, so every byte, depends on it
+    parts = _parts(predictions, len(meta["classes"]))
+    measured: dict[Part, Values] = {}
+    confused: list[tuple[Any, ...]] = []
+    for seed in sorted({part[0] for part in parts}):
+        unique_C = torch.tensor(meta["class_counts"][str(seed)])
+        rule = _rule(method, parts, meta, seed)
+        for part in (p for p in parts if p[0] == seed):
+            labels_N, logits_NC = parts[part]
+            scores = rule(logits_NC)
+            try:
+                measured[part] = metrics.compute(labels_N, scores, unique_C)
+            except ImpossibleCell as reason:
+                raise ImpossibleCell(f"seed {seed}, {part[1]}, {part[2]}: {reason}") from None
+            matrix_CC = metrics.confusion(labels_N, scores.decision_BC)
+            confused += [(*part, i, j, int(matrix_CC[i, j])) for i, j in matrix_CC.nonzero().tolist()]
+    _add_diverged(measured, meta)
+    if not parts or any(selection != "last" for _, selection, _ in parts):  # all diverged: their curves are flat
+        _add_best(measured)
+    _add_gaps(measured)
+    return _frame(_rows(measured, meta["classes"]), METRICS), _frame(confused, CONFUSION)
+
+
+def _parts(predictions: pd.DataFrame, num_classes: int) -> dict[Part, tuple[Tensor, Tensor]]:
+    """Return int64 labels and float64 logits of every seed, selection and split."""
+    import torch
+
+    columns = [f"logit_{c}" for c in range(num_classes)]
+    parts = {}
+    for key, rows in predictions.groupby(["seed", "selection", "split"], observed=True):
+        seed, selection, split = cast("Part", key)
+        labels = torch.from_numpy(rows["label"].to_numpy(copy=True))
+        logits = torch.from_numpy(rows[columns].to_numpy("float64", copy=True))
+        if not logits.isfinite().all():
+            raise ImpossibleCell(f"seed {seed}, {selection}, {split}: logits that are not finite")
+        parts[int(seed), str(selection), str(split)] = labels, logits
+    return parts
+
+
+def _rule(method: Any, parts: dict[Part, tuple[Tensor, Tensor]], meta: records.Json, seed: int) -> Rule:
+    """Fit the method once for each seed, on its last network: snapshots keep no validation logits."""
+    import torch
+
+    from counterpoise.rebalancing import Evidence
+
+    val_labels, val_logits = parts.get((seed, "last", "val"), (None, None))
+    unique, seen = (torch.tensor(meta[key][str(seed)]) for key in ("class_counts", "seen_counts"))
+    return method.fit(Evidence(unique, seen, val_logits, val_labels))
+
+
+def _add_diverged(measured: dict[Part, Values], meta: records.Json) -> None:
+    """Score diverged seeds at chance, on every split that another seed has."""
+    from counterpoise import metrics
+
+    splits = {split for _, _, split in measured} or {"train", "test"}
+    for seed in map(int, meta["diverged"]):
+        for split in splits:
+            measured[seed, "last", split] = metrics.chance(meta["class_counts"][str(seed)])
+
+
+def _add_best(measured: dict[Part, Values]) -> None:
+    """Add the best on the test part of snapshots and last, for each metric by itself, and the last less that best."""
+    for seed in {part[0] for part in measured}:
+        on_test = [values for part, values in measured.items() if part[0] == seed and part[2] == "test"]
+        last = measured[seed, "last", "test"]
+        best = {key: _largest([values[key] for values in on_test]) for key in last if _higher_is_better(*key)}
+        measured[seed, "best_on_test", "test"] = best
+        measured[seed, "last-best", "test"] = {key: _less(last[key], value) for key, value in best.items()}
+
+
+def _add_gaps(measured: dict[Part, Values]) -> None:
+    """Add what the last network loses from the training to the test part."""
+    for seed in {part[0] for part in measured}:
+        train, test = (measured.get((seed, "last", split)) for split in ("train", "test"))
+        if train and test:
+            gaps = {(name, None): _less(train[name, None], test[name, None]) for name in GAPS}
+            measured[seed, "last", "train-test"] = cast("Values", gaps)
+
+
+def _higher_is_better(metric: str, of_class: int | None) -> bool:
+    from counterpoise.metrics import LOWER_IS_BETTER
+
+    return of_class is None and metric not in LOWER_IS_BETTER
+
+
+def _largest(values: list[float | None]) -> float | None:
+    return max((v for v in values if v is not None), default=None)
+
+
+def _less(a: float | None, b: float | None) -> float | None:
+    return None if a is None or b is None else a - b
+
+
+def _rows(measured: dict[Part, Values], classes: list[str]) -> list[tuple[Any, ...]]:
+    return [
+        (*part, metric, None if c is None else classes[c], value)
+        for part, values in sorted(measured.items(), key=lambda item: item[0])
+        for (metric, c), value in values.items()
+    ]
+
+
+def _frame(rows: list[tuple[Any, ...]], columns: dict[str, str]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame(rows, columns=list(columns)).astype(columns)
+
+
+def _saver(rows: list[tuple[Any, ...]], columns: dict[str, str]) -> Callable[[Path], None]:
+    return lambda path: _frame(rows, columns).to_parquet(path, index=False)
