@@ -121,7 +121,7 @@ def parse_claims(
     if not isinstance(raw, Sequence) or isinstance(raw, str):
         raise UserError(f"{where}: claims: found {raw!r}, expected a list of claims")
     return [
-        _Reader(entry, f"{where}: claim {number}", cases, factors, metrics).claim(primary)
+        _Reader(entry, f"{where}: claim {number}", cases, factors, metrics, primary).claim()
         for number, entry in enumerate(raw, start=1)
     ]
 
@@ -129,10 +129,13 @@ def parse_claims(
 class _Reader:
     """One raw claim, with a check for each kind of value; every fault is a UserError."""
 
-    def __init__(self, raw: Any, where: str, cases: Any, factors: Any, metrics: Any) -> None:
+    def __init__(self, raw: Any, where: str, cases: Any, factors: Any, metrics: Any, primary: Any) -> None:
         if not isinstance(raw, Mapping):
             raise UserError(f"{where}: found {raw!r}, expected a mapping with text, form and scope")
-        self.raw, self.where, self.cases, self.factors, self.metrics = raw, where, cases, factors, metrics
+        usual = {"split": "test", "transform": "none", "selection": "last"}
+        usual |= {key: primary[key] for key in ("metric", "selection", "split", "transform") if key in primary}
+        self.given, self.raw, self.where = raw, {**usual, **raw}, where
+        self.cases, self.factors, self.metrics = cases, factors, metrics
 
     def fault(self, key: str, expected: str, found: Any = None) -> NoReturn:
         found = self.raw.get(key) if found is None else found
@@ -177,6 +180,8 @@ class _Reader:
         for name, values in part.items():
             factor = self.factor("on", name)
             values = tuple(values) if isinstance(values, list) else (values,)
+            if not values:
+                self.fault(f"on.{name}", "at least one value of this grid", [])
             for value in values:
                 if self.factors[factor] and value not in self.factors[factor]:
                     self.fault(f"on.{name}", f"a value of this grid{nearest(value, self.factors[factor])}", value)
@@ -184,7 +189,7 @@ class _Reader:
         return chosen
 
     def margin(self, form: str, metric: str) -> float:
-        usual = metric == "balanced_accuracy" and self.raw.get("transform", "none") == "none"
+        usual = metric == "balanced_accuracy" and self.raw["transform"] == "none"
         if "margin" not in self.raw and usual and form not in IN_RANKS:
             return MARGIN
         return self.number("margin", 0, 1 if form in IN_RANKS else np.inf)
@@ -202,6 +207,9 @@ class _Reader:
             found["B"] = self.case_or_number("B")
         if form == "close":
             found["to"] = self.case_or_number("to")
+        rivals = found.get("B", found.get("to"))
+        if "A" in found and found["A"] in (rivals if isinstance(rivals, tuple) else (rivals,)):
+            self.fault("B" if "B" in found else "to", "a case other than A")
         if form == "exists":
             found["share"] = self.number("share", 0, 1)
         if form == "depends":
@@ -228,20 +236,19 @@ class _Reader:
             found["direction"] = self.choice("direction", ("up", "down"), "the way the optimum moves")
         return found
 
-    def claim(self, primary: Mapping[str, str]) -> Claim:
-        raw = {"split": "test", "transform": "none", **primary, **self.raw}
+    def claim(self) -> Claim:
         form = self.choice("form", FORMS, "a claim form")
         valid = [*COMMON, *FORMS[form], *OPTIONAL.get(form, ())]
-        for key in self.raw:
+        for key in self.given:
             if key not in valid:
                 raise UserError(f"{self.where}: {key}: unknown key of form '{form}'{nearest(key, valid)}")
-        metric = self.choice("metric", self.metrics, "a metric", raw.get("metric"))
-        split = self.choice("split", SPLITS, "a split", raw["split"])
+        metric = self.choice("metric", self.metrics, "a metric")
+        split = self.choice("split", SPLITS, "a split")
         down = self.raw.get("lower_is_better", None if metric in COSTS or split == "train-test" else False)
         if not isinstance(down, bool):
             self.fault("lower_is_better", "true or false, stated for a cost or a train-test gap")
         for key in ("text", "concerns", "key"):
-            if not isinstance(self.raw.get(key, "" if key != "text" else None), str):
+            if not isinstance(self.raw.get(key, None if key == "text" else ""), str):
                 self.fault(key, "a text")
         indices = self.items("against") if "against" in self.raw else []
         if not all(type(index) is int and index >= 0 for index in indices):
@@ -251,10 +258,10 @@ class _Reader:
             form=form,
             scope=self.choice("scope", SCOPES, "a scope"),
             metric=metric,
-            selection=self.choice("selection", SELECTIONS, "a selection", raw.get("selection")),
+            selection=self.choice("selection", SELECTIONS, "a selection"),
             split=split,
             margin=self.margin(form, metric),
-            transform=self.choice("transform", ("none", "logit"), "a transform", raw["transform"]),
+            transform=self.choice("transform", ("none", "logit"), "a transform"),
             lower_is_better=down,
             on=self.grid_part(),
             concerns=self.raw.get("concerns", ""),
@@ -301,8 +308,8 @@ class _Arms:
     gaps: list[str]
 
 
-def _arms(claim: Claim, table: pd.DataFrame, seeds: int, *cases: str) -> _Arms:
-    """Collect the seeds 0..seeds-1 that are present at all points in all `cases`; name the gaps.
+def _arms(claim: Claim, table: pd.DataFrame, seeds: Collection[int], *cases: str) -> _Arms:
+    """Collect those of `seeds` that are present at all points in all `cases`; name the gaps.
 
     A grid point exists as soon as any case of the study has rows there, so an arm that failed leaves a gap
     and does not shrink the claim. Raises UserError on NaN and on duplicate rows.
@@ -316,7 +323,7 @@ def _arms(claim: Claim, table: pd.DataFrame, seeds: int, *cases: str) -> _Arms:
     if claim.factor:
         rows = rows[rows[claim.factor].notna()]
     points = rows.drop_duplicates("point").set_index("point")
-    mine = rows["case"].isin(names) & rows["class"].isna() & rows["seed"].between(0, seeds - 1)
+    mine = rows["case"].isin(names) & rows["class"].isna() & rows["seed"].isin(seeds)
     for column in ("metric", "selection", "split"):
         mine &= rows[column] == getattr(claim, column)
     rows = rows[mine]
@@ -327,14 +334,14 @@ def _arms(claim: Claim, table: pd.DataFrame, seeds: int, *cases: str) -> _Arms:
             at = f"case {row['case']}, point '{row['point']}', seed {row['seed']}"
             raise UserError(f"table: {here}: {at}: found {fault}, expected one number")
     wide = rows.pivot(index="seed", columns=["case", "point"], values="value").reindex(
-        index=range(seeds), columns=pd.MultiIndex.from_product([names, points.index], names=["case", "point"])
+        index=list(seeds), columns=pd.MultiIndex.from_product([names, points.index], names=["case", "point"])
     )
     complete = wide.dropna() if not gaps and len(points) else wide.iloc[:0]
     lost = [seed for seed in wide.index if seed not in complete.index]
     if lost and not gaps:
         holes = [" at ".join(str(part) for part in column if part) for column in wide.columns[wide.isna().any()]]
         shown = ", ".join(holes[:3]) + (f" and {len(holes) - 3} more" if len(holes) > 3 else "")
-        gaps.append(f"gap: {len(lost)} of {seeds} seeds are missing {here} ({shown or 'no grid point'})")
+        gaps.append(f"gap: {len(lost)} of {len(seeds)} seeds are missing {here} ({shown or 'no grid point'})")
     chance: set[int] = set()
     if "diverged" in rows:
         chance = set(rows.loc[rows["diverged"].fillna(False).astype(bool), "seed"])
@@ -350,8 +357,8 @@ def _logit(value: Any) -> Any:
 
 def _contrast(claim: Claim, wide: pd.DataFrame, rival: str | float) -> pd.DataFrame:
     """Return the signed difference of A and a rival, seeds x points: positive where A does better."""
-    fixed = _logit(rival) if claim.transform == "logit" and not isinstance(rival, str) else rival
-    difference: pd.DataFrame = wide[claim.A] - (wide[rival] if isinstance(rival, str) else fixed)
+    other: Any = wide[rival] if isinstance(rival, str) else rival if claim.transform == "none" else _logit(rival)
+    difference = pd.DataFrame(wide[claim.A]) - other
     return -difference if claim.lower_is_better else difference
 
 
@@ -368,7 +375,7 @@ def _by_point(difference: pd.DataFrame) -> list[dict[str, Any]]:
     return [_describe(str(point), difference[point].to_numpy()) for point in difference]
 
 
-def _difference(claim: Claim, table: pd.DataFrame, seeds: int) -> Evidence:
+def _difference(claim: Claim, table: pd.DataFrame, seeds: Collection[int]) -> Evidence:
     """Measure `better`, `no_worse`, `close`, `interaction` and `exists`: a mean difference a seed."""
     arms = _arms(claim, table, seeds)
     rival = claim.to if claim.form == "close" else claim.B
@@ -385,7 +392,7 @@ def _difference(claim: Claim, table: pd.DataFrame, seeds: int) -> Evidence:
     return Evidence(values, words, _by_point(difference), arms.gaps, arms.diverged)
 
 
-def _dominance(claim: Claim, table: pd.DataFrame, seeds: int) -> Evidence:
+def _dominance(claim: Claim, table: pd.DataFrame, seeds: Collection[int]) -> Evidence:
     """Measure A against each rival; the points at which A trails the best of them by a margin."""
     arms = _arms(claim, table, seeds)
     assert isinstance(claim.B, tuple)
@@ -401,7 +408,7 @@ def _dominance(claim: Claim, table: pd.DataFrame, seeds: int) -> Evidence:
     return Evidence(values, words, _by_point(rivals[best]), notes, arms.diverged, widely)
 
 
-def _dependence(claim: Claim, table: pd.DataFrame, seeds: int) -> Evidence:
+def _dependence(claim: Claim, table: pd.DataFrame, seeds: Collection[int]) -> Evidence:
     """Measure how the best level moves with a factor: each seed's Spearman correlation (1904) of the two.
 
     Its mean over seeds is a linear function of Page's L (1963). Levels that tie share the optimum, which is
@@ -428,7 +435,7 @@ def _dependence(claim: Claim, table: pd.DataFrame, seeds: int) -> Evidence:
     return Evidence(-rho if claim.direction == "down" else rho, words, per_point, arms.gaps, arms.diverged)
 
 
-def _ranking(claim: Claim, table: pd.DataFrame, seeds: int, references: Sequence[Mapping]) -> Evidence:
+def _ranking(claim: Claim, table: pd.DataFrame, seeds: Collection[int], references: Sequence[Mapping]) -> Evidence:
     """Measure each seed's Kendall tau (1938) over published pairs: pairs kept minus pairs turned round."""
     kept: list[pd.Series] = []
     notes: list[str] = []
@@ -489,7 +496,7 @@ def _place(claim: Claim, reference: Mapping, table: pd.DataFrame) -> dict[str, t
 
 
 def _agreements(
-    claim: Claim, table: pd.DataFrame, seeds: int, references: Sequence[Mapping], scale: str
+    claim: Claim, table: pd.DataFrame, seeds: Collection[int], references: Sequence[Mapping], scale: str
 ) -> list[dict[str, Any]]:
     """Compare our values with the published ones of `against`; a difference where both arms are published."""
     places: dict[str, dict[str, Mapping]] = {}
@@ -505,7 +512,9 @@ def _agreements(
     return found
 
 
-def _compare(claim: Claim, table: pd.DataFrame, seeds: int, group: list[Mapping], scale: str) -> dict[str, Any]:
+def _compare(
+    claim: Claim, table: pd.DataFrame, seeds: Collection[int], group: list[Mapping], scale: str
+) -> dict[str, Any]:
     """Compare one published value, or the difference of two, with our untransformed seed values."""
     published = group[0]["value"] - sum(reference["value"] for reference in group[1:])
     cases = [reference["case"] for reference in group]
@@ -599,7 +608,7 @@ def judge(
     table: pd.DataFrame,
     *,
     scale: str,
-    seeds: int,
+    seeds: int | Collection[int],
     references: Sequence[Mapping[str, Any]] = (),
     look: int = 1,
     extendable: bool = False,
@@ -609,8 +618,8 @@ def judge(
 ) -> list[dict[str, Any]]:
     """Give every claim of a study its verdict; the returned rows are ready for JSON.
 
-    `seeds` is the number fixed by the study: seeds 0..seeds-1 count, others are ignored. `extendable` says
-    that the study reserved looks at n, 2n and 4n before the first of them, each then at `LOOK_ALPHA`.
+    `seeds` are those fixed by the study, or their number when they start at 0; others are ignored.
+    `extendable` says that the study reserved looks at n, 2n and 4n before the first of them, each then at `LOOK_ALPHA`.
     `family_size` is the number of claims of the key over all its studies. Raises UserError for a table with
     NaN, a reference that does not exist, or a look that was not reserved.
     """
@@ -621,15 +630,16 @@ def judge(
         if any(index >= len(references) for index in claim.against):
             valid = f"positions 0 to {len(references) - 1}" if references else "none: there is no reference"
             raise UserError(f"claim {number}: against: found {list(claim.against)}, expected {valid}")
-    evidence = [_measure(claim, table, seeds, references) for claim in claims]
+    fixed = range(seeds) if isinstance(seeds, int) else seeds
+    evidence = [_measure(claim, table, fixed, references) for claim in claims]
     p = np.array([_p(claim, found) for claim, found in zip(claims, evidence, strict=True)])
     size = max(family_size or 0, len(claims))
     alphas = st.holm_alphas(p, LOOK_ALPHA if extendable else ALPHA, size)
     adjusted = st.holm(p, size)
     rows = []
     for i, (claim, found) in enumerate(zip(claims, evidence, strict=True)):
-        compared = [] if claim.form == "ranks" else _agreements(claim, table, seeds, references, scale)
-        row = _row(claim, found, float(alphas[i]), seeds, scale, compared, _no_headroom(claim, gate))
+        compared = [] if claim.form == "ranks" else _agreements(claim, table, fixed, references, scale)
+        row = _row(claim, found, float(alphas[i]), len(fixed), scale, compared, _no_headroom(claim, gate))
         estimate = None if row["interval"] is None else (row["effect"], *row["interval"])
         rows.append(
             row
@@ -639,7 +649,7 @@ def judge(
     return rows
 
 
-def _measure(claim: Claim, table: pd.DataFrame, seeds: int, references: Sequence[Mapping]) -> Evidence:
+def _measure(claim: Claim, table: pd.DataFrame, seeds: Collection[int], references: Sequence[Mapping]) -> Evidence:
     if claim.form == "ranks":
         return _ranking(claim, table, seeds, references)
     special = {"dominates": _dominance, "depends": _dependence}
