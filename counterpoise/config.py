@@ -65,6 +65,8 @@ class Finetune(Training):
     """What is trained, in which order."""
     snapshots: Count = 0
     """Test predictions kept on the way, equally spaced: for curves and `best_on_test`, never to choose a model."""
+    replicate: Count = 0
+    """Another draw of initialisation, order and augmentation on the same data: the A/A case of a study."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,6 +164,8 @@ def resolve(raw: Config, where: str, schema: type = Recipe) -> Config:
                 raw[f.name] = f.default if f.default is not MISSING else f.default_factory()  # type: ignore[misc]
         value = raw[f.name]
         if "kind" in f.metadata:
+            if isinstance(value, dict) and "name" not in value and f.default_factory is not MISSING:
+                value = {**f.default_factory(), **value}
             result[f.name] = _resolve_method(value, f.metadata["kind"], place)
         elif dataclasses.is_dataclass(hints[f.name]):
             held = dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value  # type: ignore[arg-type]

@@ -47,12 +47,12 @@ class Net(nn.Module):
         return self.head(self.encoder(x))
 
 
-def build(model: Any, task: Any, shape: tuple[int, ...], classes: int, seed: int) -> Net:
+def build(model: Any, task: Any, shape: tuple[int, ...], classes: int, seed: int, stage: str = "train") -> Net:
     """Return the network, initialised from the seed alone: equal for every method that is compared."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(streams.key("train", "encoder", seed))
+        torch.manual_seed(streams.key(stage, "encoder", seed))
         encoder, features = model.encoder(shape)
-        torch.manual_seed(streams.key("train", "head", seed))
+        torch.manual_seed(streams.key(stage, "head", seed))
         return Net(encoder, task.head(features, classes))
 
 
@@ -229,7 +229,7 @@ def _row(
     since = (state.step - 1) % every + 1
     return {
         "seed": seed,
-        "phase": stage if number == 0 else f"{stage}-{number}",
+        "phase": stage.partition("-")[0] + (f"-{number}" if number else ""),
         "step": state.step,
         "epoch": round(epoch, 4),
         "loss": state.loss_sum / since,

@@ -75,7 +75,8 @@ def _train_neural(
 ) -> tuple[State, Logits, checkpoints.Tensors]:
     section, task = cfg["finetune"], build("pretraining", {"name": "supervised"})
     strategy = build("finetuning", section["method"])
-    net = train.build(build("models", cfg["model"]), task, table.shape, len(table.classes), seed)
+    replicate = f"-replicate-{section['replicate']}" if section["replicate"] else ""
+    net = train.build(build("models", cfg["model"]), task, table.shape, len(table.classes), seed, f"train{replicate}")
     if given is not None:
         mine = {k.removeprefix(f"{seed}/"): v for k, v in given.items() if k.startswith(f"{seed}/")}
         if not mine:
@@ -93,7 +94,7 @@ def _train_neural(
         augmentation=build("augmentation", section["augmentation"]),
         optimizer=build("optimizers", section["optimizer"]),
         schedule=build("schedules", section["schedule"]),
-        snapshots=section.get("snapshots", 0),
+        snapshots=section["snapshots"],
     )
 
     def logits(x: np.ndarray, ids: np.ndarray) -> np.ndarray:
@@ -104,7 +105,7 @@ def _train_neural(
         strategy.phases(phase),
         rows,
         counts,
-        "finetune",
+        f"finetune{replicate}",
         seed,
         partial,
         snapshot=lambda step: table.keep_snapshot(step, logits, partial.folder),
