@@ -21,7 +21,7 @@ def test_natural_keeps_everything_and_caps():
 
 
 def test_step_as_buda_et_al_define_it():
-    # their figure 1: 10 classes, 5,000 examples a majority class
+    # 10 classes, 5,000 examples a majority class, as on MNIST
     assert counts("step", rho=10, mu=0.5, per_class=5000) == [500] * 5 + [5000] * 5
     assert counts("step", rho=2, mu=0.9, per_class=5000) == [2500] * 9 + [5000]
     assert counts("step", minority_count=100, mu=0.2, per_class=5000) == [100] * 2 + [5000] * 8

@@ -12,7 +12,7 @@ from counterpoise import registry
 from counterpoise.errors import ImpossibleCell
 
 COUNTS = [500, 120, 31, 7, 1]
-WITH_REPLACEMENT = ("class_balanced", "square_root", "progressively_balanced")
+WITH_REPLACEMENT = ("class_balanced", "square_root_sampling", "progressively_balanced")
 
 
 def labelled(counts=COUNTS):

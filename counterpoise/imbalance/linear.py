@@ -1,6 +1,6 @@
 """Linear imbalance: from class to class the count falls by a constant.
 
-Source: Buda, Maki and Mazurowski 2018, section 3.1: rho = largest / smallest count, linear in between.
+Source: Buda, Maki and Mazurowski 2018, "Forms of imbalance": rho = largest / smallest count, linear in between.
 Shapes: counts (C,).
 Units: examples.
 Raises: ImpossibleCell if a class would be empty or lacks examples.

@@ -1,6 +1,6 @@
 """Step imbalance: some classes have few examples, all others the same larger number.
 
-Source: Buda, Maki and Mazurowski 2018, section 3.1, equations 1 and 2: rho = majority / minority count, mu =
+Source: Buda, Maki and Mazurowski 2018, "Forms of imbalance": rho = majority / minority count, mu =
 share of minority classes.
 Shapes: counts (C,).
 Units: examples.
@@ -57,9 +57,7 @@ class Method:
             assert self.rho is not None  # __post_init__: exactly one of the two
             minority = int(_counts.half_up(majority / self.rho))
         if minority > majority:
-            raise ImpossibleCell(
-                f"step: minority_count={minority} exceeds the {majority} examples of a majority class"
-            )
+            raise ImpossibleCell(f"step: minority_count={minority} exceeds the {majority} examples of a majority class")
         counts_C = np.full(len(order_C), majority)
         counts_C[order_C[:minorities]] = minority
         return _counts.checked(counts_C, available_C)

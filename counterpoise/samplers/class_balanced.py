@@ -1,6 +1,6 @@
 """Class-balanced sampling: a class uniformly, then one of its examples uniformly, with replacement.
 
-Source: Kang et al. 2020, "Decoupling representation and classifier", section 4.1, equation 1 with q = 0.
+Source: Kang et al. 2020, "Decoupling representation and classifier", "Sampling strategies", p_j ~ n_j^q with q = 0.
 Shapes: positions (N,).
 Units: none.
 Raises: nothing.

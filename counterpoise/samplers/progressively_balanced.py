@@ -1,6 +1,6 @@
 """Progressively balanced sampling: from instance-balanced at the start to class-balanced at the end.
 
-Source: Kang et al. 2020, "Decoupling representation and classifier", section 4.1, equation 2;
+Source: Kang et al. 2020, "Decoupling representation and classifier", "Sampling strategies", last formula;
 github.com/facebookresearch/classifier-balancing, data/MixedPrioritizedSampler.py (cycle 0).
 Shapes: positions (N,).
 Units: none.

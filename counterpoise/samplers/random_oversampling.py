@@ -1,6 +1,6 @@
 """Random oversampling: examples of the smaller classes are repeated.
 
-Source: Buda, Maki and Mazurowski 2018, section 3.2.1 (random minority oversampling).
+Source: Buda, Maki and Mazurowski 2018, "Methods of addressing imbalance" (random minority oversampling).
 Shapes: positions (M,), M >= N.
 Units: none.
 Raises: nothing.

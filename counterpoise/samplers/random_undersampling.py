@@ -1,6 +1,6 @@
 """Random undersampling: examples of the larger classes are left out.
 
-Source: Buda, Maki and Mazurowski 2018, section 3.2.1 (random majority undersampling).
+Source: Buda, Maki and Mazurowski 2018, "Methods of addressing imbalance" (random majority undersampling).
 Shapes: positions (M,), M <= N.
 Units: none.
 Raises: nothing.
