@@ -1,7 +1,7 @@
 """Square-root sampling: a class with probability proportional to the square root of its count.
 
-Source: Kang et al. 2020, "Decoupling representation and classifier", "Sampling strategies", p_j ~ n_j^q with q = 1/2; after
-Mahajan et al. 2018.
+Source: Kang et al. 2020, "Decoupling representation and classifier", "Sampling strategies", p_j ~ n_j^q with
+q = 1/2; after Mahajan et al. 2018.
 Shapes: positions (N,).
 Units: none.
 Raises: nothing.
