@@ -53,12 +53,12 @@ def test_none_gives_every_example_once(name):
 
 
 @pytest.mark.parametrize(
-    ("balance", "expected"),
-    [(0.0, COUNTS), (0.5, [500, 245, 124, 59, 22]), (1.0, [500] * 5)],
+    ("ratio", "expected"),
+    [(500.0, COUNTS), (4.0, [max(n, 125) for n in COUNTS]), (1.0, [500] * 5)],
 )
-def test_oversampling_reaches_its_target_and_copies_differ_by_at_most_one(balance, expected):
+def test_oversampling_reaches_its_target_and_copies_differ_by_at_most_one(ratio, expected):
     labels = labelled()
-    positions = draw("random_oversampling", labels, balance=balance)
+    positions = draw("random_oversampling", labels, ratio=ratio)
     assert histogram(labels, positions) == expected
     copies = positions.bincount(minlength=len(labels))
     for label in range(len(COUNTS)):
@@ -68,12 +68,12 @@ def test_oversampling_reaches_its_target_and_copies_differ_by_at_most_one(balanc
 
 
 @pytest.mark.parametrize(
-    ("balance", "expected"),
-    [(0.0, COUNTS), (0.5, [22, 11, 6, 3, 1]), (1.0, [1] * 5)],
+    ("ratio", "expected"),
+    [(500.0, COUNTS), (10.0, [min(n, 10) for n in COUNTS]), (1.0, [1] * 5)],
 )
-def test_undersampling_reaches_its_target_without_repeats(balance, expected):
+def test_undersampling_reaches_its_target_without_repeats(ratio, expected):
     labels = labelled()
-    positions = draw("random_undersampling", labels, balance=balance)
+    positions = draw("random_undersampling", labels, ratio=ratio)
     assert histogram(labels, positions) == expected
     assert len(positions.unique()) == len(positions)
 
@@ -89,8 +89,8 @@ def test_copies_and_omissions_stay_the_same_in_every_epoch_and_differ_between_se
 def test_more_undersampling_keeps_a_subset():
     labels = labelled()
     held = set(range(len(labels)))
-    for balance in (0.2, 0.5, 0.8, 1.0):
-        kept = set(draw("random_undersampling", labels, balance=balance).tolist())
+    for ratio in (50.0, 10.0, 3.0, 1.0):
+        kept = set(draw("random_undersampling", labels, ratio=ratio).tolist())
         assert kept < held
         held = kept
 

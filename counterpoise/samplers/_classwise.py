@@ -15,11 +15,6 @@ def shuffled(positions_M: torch.Tensor, generator: torch.Generator) -> torch.Ten
     return positions_M[torch.randperm(len(positions_M), generator=generator)]
 
 
-def interpolated(counts_C: torch.Tensor, end: torch.Tensor, balance: float) -> torch.Tensor:
-    """Return round(n_c^(1 - balance) * end^balance), the geometric way from n_c (0) to `end` (1); int64."""
-    return (counts_C.double() ** (1 - balance) * end.double() ** balance).round().long()
-
-
 def ranked(labels_N: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
     """Return all positions grouped by class, in random order within a class, and the rank of each there (from 0)."""
     import torch

@@ -2,19 +2,19 @@
 
 Source: Buda, Maki and Mazurowski 2018, "Methods of addressing imbalance" (random minority oversampling).
 Shapes: positions (M,), M >= N.
-Units: none.
+Units: `ratio` is largest class / smallest class after sampling.
 Raises: nothing.
-Differs from the source: `balance` below 1 raises class c only to round(n_c^(1-balance) * n_max^balance). Copies
-within a class differ by at most one (whole copies, and a remainder drawn without replacement), and are the same
-in every epoch.
+Differs from the source: copies within a class differ by at most one (whole copies, and a remainder drawn without
+replacement), and are the same in every epoch.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from annotated_types import Interval
+from annotated_types import Ge
 
 from counterpoise.samplers import _classwise
 
@@ -28,8 +28,8 @@ class Method:
 
     version: ClassVar[int] = 1
 
-    balance: Annotated[float, Interval(ge=0, le=1)] = 1.0
-    """Level of balance reached, on a logarithmic scale: 0 leaves the data as it is, 1 makes all classes equal."""
+    ratio: Annotated[float, Ge(1)] = 1.0
+    """Target ratio of the largest class to the smallest; 1 is full balance."""
 
     def draw(
         self,
@@ -40,9 +40,9 @@ class Method:
         fixed: torch.Generator,
         shuffle: torch.Generator,
     ) -> torch.Tensor:
-        """Return each class n_c' times, where n_c' = round(n_c^(1-balance) * n_max^balance), shuffled."""
+        """Return max(n_c, ceil(n_max / ratio)) positions of each class that has examples, shuffled."""
         counts_C = labels_N.bincount()
-        targets_C = _classwise.interpolated(counts_C, counts_C.max(), self.balance)
+        targets_C = counts_C.clamp(min=ceil(int(counts_C.max()) / self.ratio))
         positions_N, rank_N = _classwise.ranked(labels_N, fixed)
         count_N, target_N = counts_C[labels_N[positions_N]], targets_C[labels_N[positions_N]]
         copies_N = target_N // count_N + (rank_N < target_N % count_N)

@@ -2,18 +2,19 @@
 
 Source: Buda, Maki and Mazurowski 2018, "Methods of addressing imbalance" (random majority undersampling).
 Shapes: positions (M,), M <= N.
-Units: none.
+Units: `ratio` is largest class / smallest class after sampling.
 Raises: nothing.
-Differs from the source: `balance` below 1 lowers class c only to round(n_c^(1-balance) * n_min^balance). The
-examples kept are the same in every epoch, and those kept at a higher balance are among those kept at a lower one.
+Differs from the source: the examples kept are the same in every epoch, and those kept at a lower ratio are among
+those kept at a higher one.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import floor
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from annotated_types import Interval
+from annotated_types import Ge
 
 from counterpoise.samplers import _classwise
 
@@ -27,8 +28,8 @@ class Method:
 
     version: ClassVar[int] = 1
 
-    balance: Annotated[float, Interval(ge=0, le=1)] = 1.0
-    """Level of balance reached, on a logarithmic scale: 0 leaves the data as it is, 1 makes all classes equal."""
+    ratio: Annotated[float, Ge(1)] = 1.0
+    """Target ratio of the largest class to the smallest; 1 is full balance."""
 
     def draw(
         self,
@@ -39,8 +40,8 @@ class Method:
         fixed: torch.Generator,
         shuffle: torch.Generator,
     ) -> torch.Tensor:
-        """Return n_c' examples of each class, where n_c' = round(n_c^(1-balance) * n_min^balance), shuffled."""
+        """Return min(n_c, floor(ratio * n_min)) examples of each class (n_min over classes that have any), shuffled."""
         counts_C = labels_N.bincount()
-        targets_C = _classwise.interpolated(counts_C, counts_C[counts_C > 0].min(), self.balance)
+        targets_C = counts_C.clamp(max=floor(self.ratio * int(counts_C[counts_C > 0].min())))
         positions_N, rank_N = _classwise.ranked(labels_N, fixed)
         return _classwise.shuffled(positions_N[rank_N < targets_C[labels_N[positions_N]]], shuffle)
