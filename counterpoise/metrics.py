@@ -27,33 +27,33 @@ PRECISION = 0.9
 BINS = 15
 
 
-def compute(labels_N: Tensor, scores: Scores, unique_C: Tensor) -> Values:
+def compute(labels_N: Tensor, scores: Scores, design_C: Tensor) -> Values:
     """Return every metric of the predictions `scores` of examples whose classes are `labels_N` (int64).
 
-    `unique_C` counts the unique training examples: it defines the head and the tail, the positive class of
-    two, and the cost of an error. Raises ImpossibleCell if a class has no example, here or in training.
+    `design_C` counts the examples that the imbalance gives each class, also where an oracle or noise changes them:
+    it defines the head and the tail, the positive class of two, and the cost of an error. Raises ImpossibleCell if a class has no example, here or in training.
     """
     matrix_CC = confusion(labels_N, scores.decision_BC)
-    for counts_C, where in ((matrix_CC.sum(1), "to measure its recall on"), (unique_C, "in training")):
+    for counts_C, where in ((matrix_CC.sum(1), "to measure its recall on"), (design_C, "in training")):
         if absent := [c for c, n in enumerate(counts_C.tolist()) if n == 0]:
             raise ImpossibleCell(f"class {', '.join(map(str, absent))} has no example {where}")
     ranking = rank(labels_N, scores.ranking_BC, PRECISION)
     return {
-        **_of_counts(matrix_CC, unique_C),
+        **_of_counts(matrix_CC, design_C),
         **_of_probabilities(labels_N, scores.log_prob_BC),
         ("auc_ovr", None): ranking.auc_ovr,
         ("auc_ovo", None): ranking.auc_ovo,
         ("auprc", None): float(ranking.auprc_C.mean()),
         **{("auprc", c): value for c, value in enumerate(ranking.auprc_C.tolist())},
-        ("recall_at_precision", None): _recall_at_precision(ranking.recall_C, unique_C),
+        ("recall_at_precision", None): _recall_at_precision(ranking.recall_C, design_C),
     }
 
 
-def _recall_at_precision(recall_C: Tensor, unique_C: Tensor) -> float:
+def _recall_at_precision(recall_C: Tensor, design_C: Tensor) -> float:
     """Return that of the minority of two classes (class 1 if they are equal), else the mean over classes."""
     if len(recall_C) > 2:
         return float(recall_C.mean())
-    return float(recall_C[1 if unique_C[1] <= unique_C[0] else 0])
+    return float(recall_C[1 if design_C[1] <= design_C[0] else 0])
 
 
 def confusion(labels_N: Tensor, decision_NC: Tensor) -> Tensor:
@@ -81,7 +81,7 @@ def groups(counts_C: list[int]) -> dict[str, list[int]]:
     return {"many": order[:third], "medium": order[third:-third], "few": order[-third:]}
 
 
-def _of_counts(matrix_CC: Tensor, unique_C: Tensor) -> Values:
+def _of_counts(matrix_CC: Tensor, design_C: Tensor) -> Values:
     """Return the metrics of decisions."""
     matrix_CC = matrix_CC.double()
     actual_C, predicted_C, correct_C = matrix_CC.sum(1), matrix_CC.sum(0), matrix_CC.diagonal()
@@ -91,10 +91,10 @@ def _of_counts(matrix_CC: Tensor, unique_C: Tensor) -> Values:
     spread = (total**2 - predicted_C.square().sum()) * (total**2 - actual_C.square().sum())
     mcc = (correct * total - predicted_C @ actual_C) / spread.sqrt() if spread > 0 else 0.0
     # An error on class c costs 1 / n_c, in units of the cost of being always wrong: 0 is perfect, 1 the worst.
-    cost_C = actual_C / unique_C
+    cost_C = actual_C / design_C
     groups_recall: Values = {
         (f"{name}_recall", None): float(recall_C[members].mean()) if members else None
-        for name, members in groups(unique_C.tolist()).items()
+        for name, members in groups(design_C.tolist()).items()
     }
     return {
         ("accuracy", None): float(correct / total),
@@ -132,16 +132,16 @@ def _calibration_error(confidence_N: Tensor, correct_N: Tensor) -> float:
     return float(excess_K.abs().sum() / len(bin_N))
 
 
-def chance(unique_C: list[int]) -> Values:
+def chance(design_C: list[int]) -> Values:
     """Return the metrics of a network that learned nothing, for seeds that diverged: never better than guessing.
 
     A uniform guess on a balanced part: recall, accuracy and F1 of 1/C, AUC .5, correlation 0, probability 1/C.
     Its calibration error would be 0, the best there is, and would reward divergence: that one is charged as a
     guess made with certainty. Prevalence is a property of the data and stays None.
     """
-    num_classes = len(unique_C)
+    num_classes = len(design_C)
     guess = 1 / num_classes
-    members = groups(unique_C)
+    members = groups(design_C)
     same = ("accuracy", "balanced_accuracy", "worst_recall", "macro_f1", "g_mean", "h_mean", "auprc")
     return {
         **{(name, None): guess for name in same},

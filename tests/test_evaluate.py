@@ -33,6 +33,7 @@ def meta(seeds, diverged=()):
     return {
         "classes": CLASSES,
         "class_counts": {str(s): COUNTS for s in seeds},
+        "design_counts": {str(s): COUNTS for s in seeds},
         "seen_counts": {str(s): [100] * 4 for s in seeds},
         "diverged": {str(s): STEP for s in diverged},
     }
@@ -201,7 +202,7 @@ def test_metrics_can_be_recomputed_from_the_predictions_alone(tmp_path):
 
 def test_files_have_the_agreed_types_and_null_rather_than_nan(tmp_path):
     about = meta([0, 1, 2], [2])
-    about["class_counts"] = {str(s): [9, 9, 3, 3] for s in range(3)}  # a step: no middle
+    about["design_counts"] = {str(s): [9, 9, 3, 3] for s in range(3)}  # a step: no middle
     folder = write_block(tmp_path / "predictions", predictions(), about)
     _, _, record = run(folder, tmp_path / "out")
     assert record["diverged"] == {"2": STEP}

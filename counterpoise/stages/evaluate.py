@@ -76,13 +76,13 @@ def evaluate(predictions: pd.DataFrame, meta: records.Json, method: Any) -> tupl
     measured: dict[Part, Values] = {}
     confused: list[tuple[Any, ...]] = []
     for seed in sorted({part[0] for part in parts}):
-        unique_C = torch.tensor(meta["class_counts"][str(seed)])
+        design_C = torch.tensor(meta["design_counts"][str(seed)])
         rule = _rule(method, parts, meta, seed)
         for part in (p for p in parts if p[0] == seed):
             labels_N, logits_NC = parts[part]
             scores = rule(logits_NC)
             try:
-                measured[part] = metrics.compute(labels_N, scores, unique_C)
+                measured[part] = metrics.compute(labels_N, scores, design_C)
             except ImpossibleCell as reason:
                 raise ImpossibleCell(f"seed {seed}, {part[1]}, {part[2]}: {reason}") from None
             matrix_CC = metrics.confusion(labels_N, scores.decision_BC)
@@ -128,7 +128,7 @@ def _add_diverged(measured: dict[Part, Values], meta: records.Json) -> None:
     splits = {split for _, _, split in measured} or {"train", "test"}
     for seed in map(int, meta["diverged"]):
         for split in splits:
-            measured[seed, "last", split] = metrics.chance(meta["class_counts"][str(seed)])
+            measured[seed, "last", split] = metrics.chance(meta["design_counts"][str(seed)])
 
 
 def _add_best(measured: dict[Part, Values]) -> None:

@@ -206,6 +206,7 @@ class Predictions:
         self.data, meta = data, records.read_json(data / "meta.json") if (data / "meta.json").exists() else {}
         self.classes, self.shape = meta.get("classes", []), tuple(meta.get("shape", ()))
         self.unique: dict[str, list[int]] = {}
+        self.design: dict[str, list[int]] = {}
         self.seen: dict[str, list[int]] = {}
         self.parts: list[tuple[int, str, str, np.ndarray, np.ndarray, np.ndarray]] = []
 
@@ -216,6 +217,7 @@ class Predictions:
         held = pq.read_table(sample / "split.parquet", filters=[("seed", "=", seed), ("part", "=", "val")])
         self.seed, self.val = seed, (held["id"].to_numpy().copy(), held["label"].to_numpy())
         self.unique[str(seed)] = [int(n) for n in counts]
+        self.design[str(seed)] = records.read_json(sample / "statistics.json")[str(seed)]["design_counts"]
         self.train_x, self.test_x = (train.open_array(self.data, n) for n in ("train_x", "test_x"))
         self.train_y, self.test_y = (train.open_array(self.data, n) for n in ("train_y", "test_y"))
 
@@ -281,6 +283,7 @@ class Predictions:
         meta = {
             "classes": self.classes,
             "class_counts": self.unique,
+            "design_counts": self.design,
             "seen_counts": self.seen,
             "diverged": diverged,
         }
