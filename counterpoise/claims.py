@@ -260,8 +260,8 @@ class _Reader:
             metric=metric,
             selection=self.choice("selection", SELECTIONS, "a selection"),
             split=split,
-            margin=self.margin(form, metric),
             transform=self.choice("transform", ("none", "logit"), "a transform"),
+            margin=self.margin(form, metric),
             lower_is_better=down,
             on=self.grid_part(),
             concerns=self.raw.get("concerns", ""),
@@ -355,10 +355,15 @@ def _logit(value: Any) -> Any:
     return np.log(clipped / (1 - clipped))
 
 
+def _arm(wide: pd.DataFrame, case: str) -> pd.DataFrame:
+    """Return one case, seeds x points. Plain indexing would make a Series of a point that is called ""."""
+    return pd.DataFrame(wide.xs(case, axis=1, level="case"))
+
+
 def _contrast(claim: Claim, wide: pd.DataFrame, rival: str | float) -> pd.DataFrame:
     """Return the signed difference of A and a rival, seeds x points: positive where A does better."""
-    other: Any = wide[rival] if isinstance(rival, str) else rival if claim.transform == "none" else _logit(rival)
-    difference = pd.DataFrame(wide[claim.A]) - other
+    fixed = rival if isinstance(rival, str) or claim.transform == "none" else _logit(rival)
+    difference = _arm(wide, claim.A) - (_arm(wide, rival) if isinstance(rival, str) else fixed)
     return -difference if claim.lower_is_better else difference
 
 
@@ -423,11 +428,11 @@ def _dependence(claim: Claim, table: pd.DataFrame, seeds: Collection[int]) -> Ev
         few = [] if arms.gaps else [f"gap: {claim.factor} has a single value"]
         return Evidence(np.empty(0), words, [], arms.gaps + few)
     sign = -1 if claim.lower_is_better else 1
-    scores = np.stack([sign * arms.wide[case].T.groupby(extent).mean().T.to_numpy() for case in claim.levels], -1)
+    scores = np.stack([sign * _arm(arms.wide, case).T.groupby(extent).mean().T.to_numpy() for case in claim.levels], -1)
     best = scores >= scores.max(-1, keepdims=True) - st.IDENTICAL
     optimum = pd.DataFrame((best * list(claim.levels.values())).sum(-1) / best.sum(-1), columns=sorted(set(extent)))
     ranks = optimum.rank(axis=1).to_numpy()
-    ranks -= ranks.mean(axis=1, keepdims=True)
+    ranks = ranks - ranks.mean(axis=1, keepdims=True)
     order = np.arange(extent.nunique()) - (extent.nunique() - 1) / 2
     norm = np.linalg.norm(ranks, axis=1) * np.linalg.norm(order)
     rho = np.divide(ranks @ order, norm, out=np.zeros(len(ranks)), where=norm > 0)
@@ -534,9 +539,9 @@ def _compare(
         why = "the margin is in other units than the value"
     if why:
         return result | {"outcome": "not comparable", "why": why}
-    ours = wide[cases[0]].mean(axis=1)
+    ours = _arm(wide, cases[0]).mean(axis=1)
     for case in cases[1:]:
-        ours = ours - wide[case].mean(axis=1)
+        ours = ours - _arm(wide, case).mean(axis=1)
     sds = [reference["sd"] for reference in group if reference.get("sd") is not None]
     outcome, low, high = st.agreement(
         ours.to_numpy(),

@@ -9,6 +9,7 @@ no proof of certainty, and whoever prints it says how large a share of unlike se
 """
 
 import math
+from bisect import bisect_left
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -185,9 +186,9 @@ def seeds_to_settle(sd: float, n: int, margin: float, alpha: float) -> int | Non
     from scipy.special import chdtri
 
     upper = sd * math.sqrt((n - 1) / float(chdtri(n - 1, POWER)))
-    counts = np.arange(2, 100_001)
-    enough = np.flatnonzero(upper * _detectable_in_deviations(counts, alpha) <= margin)
-    return int(counts[enough[0]]) if len(enough) else None
+    counts = range(2, 100_001)
+    found = bisect_left(counts, True, key=lambda count: bool(upper * _detectable_in_deviations(count, alpha) <= margin))
+    return counts[found] if found < len(counts) else None
 
 
 def agreement(
