@@ -1,5 +1,6 @@
 """Each form and each verdict by hand-computed examples, from a raw claim and a tidy table to the judged row."""
 
+import json
 import math
 
 import numpy as np
@@ -61,6 +62,7 @@ def test_a_row_of_the_result_by_hand():
     assert row["p"] == pytest.approx(0.0741799, abs=1e-6)  # t = 3.4641 on 2 degrees of freedom
     assert (row["n"], row["level"], row["margin"], row["verdict"]) == (3, 0.95, 0.01, "inconclusive")
     assert row["smallest_detectable"] == pytest.approx((4.302653 + 1.060660) * 0.01 / math.sqrt(3), rel=1e-5)
+    assert json.loads(json.dumps(row)) == row
     assert "3 seeds can show 0.031 with 80 % power" in row["reason"]
     assert f"{row['n_to_settle']} seeds would settle it" in row["reason"]
 
@@ -184,7 +186,7 @@ def test_ranks_leaves_out_published_pairs_within_their_noise():
     references = [{"case": case, "value": value, "sd": sd, "n": 3} for case, value, sd in published]
     values = {"a": spread(0.9, 0.01), "b": spread(0.85, 0.01), "c": spread(0.8, 0.01)}
     row = verdict_of({"form": "ranks", "against": [0, 1, 2], "margin": 0.5}, values, references=references)
-    assert [pair["point"] for pair in row["per_point"]] == ["a > c", "a > b"] or len(row["per_point"]) == 2
+    assert [pair["point"] for pair in row["per_point"]] == ["a > b", "a > c"]
     assert (row["effect"], row["verdict"]) == (1.0, "reproduced")
 
 
@@ -291,6 +293,16 @@ def test_on_a_value_that_was_not_run_is_a_gap():
     assert (row["n"], row["reason"].split(";")[0]) == (0, "gap: nothing was run at imbalance.rho=40")
 
 
+@pytest.mark.parametrize("raw", [{**BETTER, "on": {"mu": 0.2}}, {**DEPENDS, "factor": "mu"}, DOMINATES, RANKS])
+def test_a_scale_without_the_factor_or_without_any_row_is_a_gap(raw):
+    table = tidy({"d": np.full((5, 3), 0.9)})
+    for part in (table, table.iloc[:0]):
+        row = judge(read(raw), part, scale="small", seeds=5)[0]
+        assert (row["n"], row["verdict"]) == (0, "inconclusive")
+        assert row["reason"].startswith("gap: ")
+        assert "was not measured (n = 0 seeds)" in row["sentence"]
+
+
 def test_diverged_seeds_are_counted_and_said():
     table = tidy({"a": spread(0.9, 0.01), "b": np.full(10, 0.8)})
     table["diverged"] = (table["case"] == "b") & table["seed"].isin([1, 2])
@@ -330,6 +342,7 @@ def test_identical_differences_give_the_point_and_a_warning(difference, expected
 def test_ties_at_the_ceiling():
     row = verdict_of(BETTER, {"a": [1.0] * 9 + [0.999], "b": [1.0] * 10})
     assert (row["verdict"], row["effect"]) == ("not reproduced", pytest.approx(-0.0001))
+    assert "9 of 10 seeds tie exactly: at a ceiling the interval is too narrow" in row["reason"]
 
 
 def test_one_seed_has_no_interval():
@@ -397,6 +410,18 @@ def test_two_published_arms_are_compared_as_a_difference():
 # ------------------------------------------------------------------------------------- exact small statistics
 
 
+@pytest.mark.parametrize("null", [0.0, -0.01])
+def test_student_and_binomial_against_scipy(null):
+    from scipy import stats
+
+    values = np.random.default_rng(0).normal(0.005, 0.01, 12)
+    reference = stats.ttest_1samp(values, null)
+    assert st.two_sided(*st.t_tails(values, null)) == pytest.approx(reference.pvalue)
+    assert_allclose(st.t_interval(values, 0.02)[1:], reference.confidence_interval(0.98))
+    share = stats.binomtest(7, 12, 0.5).proportion_ci(0.95, "exact")
+    assert_allclose(st.clopper_pearson(7, 12, 0.05), [share.low, share.high])
+
+
 def test_exact_tests_against_textbook_values():
     assert st.sign_flip_p([1, 1, 1, 1, 1]) == pytest.approx(2 / 32)
     assert st.sign_flip_p([1, 0.5, -0.5, 0]) == pytest.approx(0.75)  # |sum| >= 1: 12 of 16
@@ -453,6 +478,7 @@ def test_a_fault_names_file_claim_key_found_and_expected(change, message):
     [
         ({**DEPENDS, "levels": {"a": 1}}, "levels: found {'a': 1}, expected a mapping of two cases or more"),
         ({**DEPENDS, "levels": {"a": 1, "b": "x"}}, "levels.b: found 'x', expected a number"),
+        ({**RANKS, "against": [0]}, "pairs: found [['a', 'b'], ['b', 'c'], ['a', 'c']], expected either `pairs` or"),
         ({**DEPENDS, "factor": "roh"}, "factor: found 'roh', expected a factor of this grid"),
         ({**DEPENDS, "direction": "left"}, "direction: found 'left'"),
         ({"form": "depends", "factor": "rho", "levels": {"a": 1, "b": 2}}, "margin: found nothing"),
