@@ -232,6 +232,7 @@ def test_smoke_never_gives_a_verdict():
         ({"headroom": 0.049}, "the oracle gains 0.049, under 5 margins (0.05)"),
         ({"head_recall": 0.8}, "head recall 0.8 is not over .85"),
         ({"tail_recall": 0.9}, "tail recall 0.9 is outside .2 to .75"),
+        ({"tail_recall": 0.1}, "tail recall 0.1 is outside .2 to .75"),
     ],
 )
 def test_without_headroom_a_claim_is_inconclusive(gate, reason):
@@ -385,6 +386,7 @@ def test_each_reserved_look_is_stricter_and_an_unreserved_one_is_an_error():
         ({"value": 0.84}, "agrees", "reproduced"),
         ({"value": 0.86}, "disagrees", "ordering only"),  # prediction half width .01 x 2.262 x sqrt(1.1) = .0237
         ({"value": 0.86, "read_off_error": 0.01}, "agrees", "reproduced"),
+        ({"value": 0.86, "sd": 0.1, "n": 2}, "disagrees", "ordering only"),  # below n = 3 our deviation is used
         ({"value": 0.83, "sd": 0.005, "n": 10}, "agrees", "reproduced"),
         ({"value": 0.83, "sd": 0.03, "n": 3}, "not shown", "ordering only"),
         ({"value": 0.90, "sd": 0.01, "n": 5}, "disagrees", "ordering only"),

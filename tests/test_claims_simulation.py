@@ -181,6 +181,8 @@ def test_dominance_over_the_best_of_several(n, rivals):
     for means in (np.zeros(rivals), np.r_[0.0, np.full(rivals - 1, 0.1)]):
         effect, low, high = st.best_interval(values + means[:, None], ALPHA)
         assert rate((low <= 0) & (high >= 0)) >= 0.94
+        decided = st.best_p(values + means[:, None]) <= ALPHA
+        assert np.array_equal(decided, (low > 0) | (high < 0))
         found = st.verdict("dominates", effect, low, high, MARGIN)
         assert rate(np.isin(found, list(FALSE[0.0]))) <= tolerated(ALPHA)
 
