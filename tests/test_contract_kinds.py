@@ -1,0 +1,454 @@
+"""What a method of each kind must do, held for every file of that kind that is found.
+
+.venv/bin/python -m pytest -n 0 tests/test_contract_kinds.py
+"""
+
+import random
+import re
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.func import functional_call, grad, stack_module_state, vmap
+
+from counterpoise import registry, train
+from counterpoise.errors import ImpossibleCell, UserError
+from counterpoise.rebalancing import Evidence, Scores
+
+# What a method cannot do without; whatever is not here must work at its defaults.
+NEEDED = {"step": {"minority_count": 3}}
+
+
+def each(kind):
+    return pytest.mark.parametrize("name", registry.names(kind))
+
+
+def build(kind, name):
+    return registry.build(kind, {"name": name, **NEEDED.get(name, {})})
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def normal(*shape, seed=0, dtype=torch.float64):
+    return torch.randn(*shape, generator=seeded(seed), dtype=dtype)
+
+
+@contextmanager
+def global_randomness_untouched():
+    before = torch.random.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate()
+    yield
+    assert torch.equal(torch.random.get_rng_state(), before[0])
+    assert np.random.get_state()[1].tolist() == before[1]
+    assert random.getstate() == before[2]
+
+
+# Data sets ---------------------------------------------------------------------------------------------------
+
+
+@each("datasets")
+def test_a_data_set_says_what_it_is(name):
+    data = build("datasets", name)
+    assert data.kind in ("image", "table")
+    assert len(data.shape) == {"image": 3, "table": 1}[data.kind]
+    assert all(type(side) is int and side > 0 for side in data.shape)
+    assert len(set(data.classes)) == len(data.classes) == len(data.train_counts) > 1
+    assert all(type(c) is str and c for c in data.classes)
+    assert all(type(n) is int and n > 0 for n in data.train_counts)
+    assert re.fullmatch("[0-9a-f]{64}", data.data_hash)
+    for url, checksum in data.files.values():
+        assert re.match("https?://", url)
+        assert re.fullmatch("md5:[0-9a-f]{32}|sha256:[0-9a-f]{64}", checksum)
+    assert ("pool" in registry.options("datasets", name)) == (data.kind == "image")
+
+
+@each("datasets")
+def test_a_data_set_that_comes_in_a_package_is_what_it_says(name):
+    data = build("datasets", name)
+    if data.files:
+        return  # read in full by test_data.py where the files are at hand
+    train_x, train_y, test_x, test_y = data.read(None)
+    assert train_x.shape[1:] == test_x.shape[1:] == data.shape
+    assert train_x.dtype == test_x.dtype
+    assert train_x.dtype in (np.uint8, np.float32)
+    assert train_y.dtype == test_y.dtype == np.int64
+    assert np.bincount(train_y).tolist() == list(data.train_counts)
+    assert set(test_y.tolist()) == set(range(len(data.classes)))
+
+
+# Imbalance ---------------------------------------------------------------------------------------------------
+
+
+@each("imbalance")
+def test_an_imbalance_counts_real_examples(name):
+    method, available = build("imbalance", name), np.array([400, 500, 450, 300, 420])
+    for seed in range(20):
+        order = np.random.default_rng(seed).permutation(5)
+        kept = available.copy(), order.copy()
+        with global_randomness_untouched():
+            counts = method.counts(available, order)
+        assert counts.dtype == np.int64
+        assert (counts >= 1).all()
+        assert (counts <= available).all()
+        assert np.array_equal(counts, method.counts(available, order))
+        assert np.array_equal(available, kept[0])
+        assert np.array_equal(order, kept[1])
+
+
+@each("imbalance")
+def test_an_imbalance_follows_the_order_not_the_class_ids(name):
+    method, available, order = build("imbalance", name), np.full(5, 400), np.arange(5)
+    reference = method.counts(available, order)
+    for seed in range(5):
+        order = np.random.default_rng(seed).permutation(5)
+        assert np.array_equal(method.counts(available, order)[order], reference)
+
+
+@each("imbalance")
+def test_an_imbalance_caps_the_largest_class_and_refuses_what_is_not_there(name):
+    options = {"name": name, **NEEDED.get(name, {})}
+    capped = registry.build("imbalance", {**options, "per_class": 200})
+    assert capped.counts(np.full(4, 400), np.arange(4)).max() == 200
+    for available in ([0, 500, 500, 500], [500, 500, 500, 0]):
+        with pytest.raises(ImpossibleCell, match="class"):
+            capped.counts(np.array(available), np.arange(4))
+
+
+# Samplers ----------------------------------------------------------------------------------------------------
+
+
+def epoch_of(name, labels, epoch=0, seed=0):
+    return build("samplers", name).draw(
+        labels, epoch=epoch, epochs=3.5, fixed=seeded(seed), shuffle=seeded(100 + 10 * seed + epoch)
+    )
+
+
+@each("samplers")
+@pytest.mark.parametrize("counts", [[60, 20, 7, 1], [30, 0, 4], [0, 9, 2], [12, 3], [1, 1], [5]])
+def test_a_sampler_gives_valid_positions_from_its_generators_alone(name, counts):
+    labels = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
+    labels = labels[torch.randperm(len(labels), generator=seeded(1))]
+    kept = labels.clone()
+    for epoch in range(5):
+        with global_randomness_untouched():
+            positions = epoch_of(name, labels, epoch)
+        assert positions.dtype == torch.int64
+        assert positions.ndim == 1
+        assert len(positions) > 0
+        assert positions.min() >= 0
+        assert positions.max() < len(labels)
+        assert torch.equal(positions, epoch_of(name, labels, epoch))
+    assert torch.equal(labels, kept)
+
+
+@each("samplers")
+def test_a_sampler_redraws_within_what_is_there(name):
+    redraw = getattr(build("samplers", name), "redraw", None)
+    if redraw is None:
+        return
+    counts = redraw(np.array([90, 8, 4]), np.array([100, 100, 100]))
+    assert counts.dtype == np.int64
+    assert (counts >= 1).all()
+    assert counts.sum() == 102, "another number of examples is another budget"
+    with pytest.raises(ImpossibleCell, match="class 2"):
+        redraw(np.array([90, 8, 4]), np.array([100, 100, 4]))
+
+
+# Losses ------------------------------------------------------------------------------------------------------
+
+COUNTS = {  # counts_C and a batch of labels that such a training part can give
+    "three": ([80.0, 15.0, 5.0], [0, 0, 1, 2, 0, 1]),
+    "two": ([90.0, 10.0], [0, 1, 0, 0, 1, 0]),
+    "one example": ([50.0, 7.0, 1.0], [0, 0, 2, 0, 1, 0]),
+    "an absent class": ([50.0, 0.0, 7.0], [0, 2, 2, 0, 0, 0]),
+    "one class in the batch": ([50.0, 5.0, 7.0], [1, 1, 1, 1, 1, 1]),
+}
+every_count = pytest.mark.parametrize("case", COUNTS)
+
+
+def batch(case, seed=0, scale=1.0, dtype=torch.float64):
+    counts, labels = COUNTS[case]
+    logits = normal(len(labels), len(counts), seed=seed, dtype=dtype) * scale
+    return logits, torch.tensor(labels), torch.tensor(counts, dtype=dtype)
+
+
+@each("losses")
+@every_count
+def test_a_loss_is_a_scalar_whose_gradient_is_the_central_difference(name, case):
+    loss = build("losses", name)
+    logits, labels, counts = batch(case)
+    kept = logits.clone(), counts.clone()
+    with global_randomness_untouched():
+        value = loss(logits, labels, counts)
+    assert value.shape == ()
+    assert value.dtype == torch.float64
+    assert torch.equal(logits, kept[0])
+    assert torch.equal(counts, kept[1])
+    derivative = grad(lambda z: loss(z, labels, counts))(logits)
+    numeric, h = torch.zeros_like(logits), 1e-5
+    for index in np.ndindex(*logits.shape):
+        step = torch.zeros_like(logits)
+        step[index] = h
+        numeric[index] = (loss(logits + step, labels, counts) - loss(logits - step, labels, counts)) / (2 * h)
+    assert torch.allclose(derivative, numeric, rtol=1e-6, atol=1e-8)
+    assert derivative.abs().max() > 1e-3, "nothing would be learned"
+
+
+@each("losses")
+@every_count
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_loss_stays_finite_at_extreme_logits(name, case, dtype):
+    loss = build("losses", name)
+    for scale in (1e4, -1e4):
+        logits, labels, counts = batch(case, dtype=dtype)
+        logits = (logits.sign() * scale).requires_grad_()
+        value = loss(logits, labels, counts)
+        value.backward()
+        assert value.isfinite()
+        assert logits.grad.isfinite().all()
+
+
+@each("losses")
+@every_count
+def test_a_loss_can_be_mapped_over_networks(name, case):
+    loss = build("losses", name)
+    stacked = torch.stack([batch(case, seed=s)[0] for s in range(3)])
+    _, labels, counts = batch(case)
+    for function in (loss, grad(loss)):
+        together = vmap(function, in_dims=(0, None, None))(stacked, labels, counts)
+        alone = torch.stack([function(logits, labels, counts) for logits in stacked])
+        assert torch.allclose(together, alone, rtol=1e-12)
+        per_network = vmap(function)(stacked, labels.expand(3, -1), counts.expand(3, -1))
+        assert torch.allclose(per_network, alone, rtol=1e-12)
+
+
+@each("losses")
+def test_a_loss_neither_names_a_device_nor_looks_at_values(name):
+    # tensors without data: whatever asks for a value, or mixes in a tensor of the CPU, fails here
+    logits, labels, counts = (t.to("meta") for t in batch("three"))
+    assert build("losses", name)(logits, labels, counts).device.type == "meta"
+
+
+# Augmentation ------------------------------------------------------------------------------------------------
+
+
+@each("augmentation")
+@pytest.mark.parametrize("shape", [(8, 1, 8, 8), (1, 1, 8, 8), (8, 3, 9, 6)])
+def test_an_augmentation_keeps_shape_type_and_input_and_depends_on_its_generator_alone(name, shape):
+    method = build("augmentation", name)
+    images = torch.rand(shape, generator=seeded(1)) * 255
+    kept = images.clone()
+    with global_randomness_untouched():
+        out = method(images, seeded())
+    assert out.shape == images.shape
+    assert out.dtype == images.dtype
+    assert out.isfinite().all()
+    assert torch.equal(images, kept)
+    assert torch.equal(out, method(images, seeded()))
+    others = [method(images, seeded(seed)) for seed in range(1, 9)]
+    assert (name == "none") == all(torch.equal(out, other) for other in others)
+
+
+@each("augmentation")
+def test_an_augmentation_treats_each_image_by_itself_and_black_as_nothing(name):
+    method = build("augmentation", name)
+    same = torch.rand(1, 1, 8, 8, generator=seeded(1)).expand(16, 1, 8, 8)
+    views = method(same, seeded())
+    assert (name == "none") == bool((views == views[:1]).all())
+    assert not method(torch.zeros(4, 1, 8, 8), seeded()).any()
+
+
+# Models ------------------------------------------------------------------------------------------------------
+
+SHAPES = [(1, 28, 28), (3, 32, 32), (1, 16, 16), (1, 14, 14), (1, 8, 8), (1, 4, 4), (1, 2, 2), (1, 1, 1), (30,), (1,)]
+NEURAL = [n for n in registry.names("models") if not getattr(registry.method("models", n), "classical", False)]
+CLASSICAL = [n for n in registry.names("models") if n not in NEURAL]
+
+
+def net_of(name, shape, seed=0):
+    return train.build(build("models", name), registry.build("pretraining", {"name": "supervised"}), shape, 4, seed)
+
+
+@pytest.mark.parametrize("name", NEURAL)
+def test_a_model_takes_a_shape_or_says_which_it_takes(name):
+    taken, model = 0, build("models", name)
+    for shape in SHAPES:
+        try:
+            encoder, features = model.encoder(shape)
+        except UserError:
+            message = rf"^model {name} needs .+, got inputs of shape {re.escape(str(shape))}$"
+            with pytest.raises(UserError, match=message):
+                model.encoder(shape)
+            continue
+        taken += 1
+        for size in (1, 5):
+            out = encoder(normal(size, *shape, dtype=torch.float32))
+            assert out.shape == (size, features)
+            assert out.isfinite().all()
+    assert taken, "no shape of this test suits it: add one"
+
+
+@pytest.mark.parametrize("name", NEURAL)
+def test_a_network_follows_from_the_seed_alone_and_can_be_stacked(name):
+    shape = (1, 28, 28)
+    with global_randomness_untouched():
+        first, again, other = net_of(name, shape), net_of(name, shape), net_of(name, shape, seed=1)
+    for mine, same, another in zip(first.parameters(), again.parameters(), other.parameters(), strict=True):
+        assert torch.equal(mine, same)
+        assert not torch.equal(mine, another) or not mine.any()
+    x = normal(3, *shape, dtype=torch.float32)
+    parameters, buffers = stack_module_state([first, other])
+    together = vmap(lambda p, b: functional_call(first, (p, b), (x,)))(parameters, buffers)
+    assert torch.allclose(together, torch.stack([first(x), other(x)]), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", CLASSICAL)
+def test_a_classical_model_gives_probabilities_that_follow_from_the_seed(name):
+    x, y = normal(60, 5).numpy(), np.arange(60) % 3
+    with global_randomness_untouched():
+        given = [build("models", name).fit(x, y, seed).predict_proba(x[:7]) for seed in (0, 0)]
+    assert given[0].shape == (7, 3)
+    assert np.allclose(given[0].sum(1), 1)
+    assert np.array_equal(given[0], given[1])
+
+
+# Optimisers and schedules ------------------------------------------------------------------------------------
+
+
+@each("optimizers")
+def test_an_optimiser_moves_its_parameters_at_the_rate_it_is_given_and_keeps_tensors(name):
+    method = build("optimizers", name)
+    net = nn.Linear(3, 2)
+    optimizer = method.build(net.parameters())
+    assert [group["lr"] for group in optimizer.param_groups] == [method.lr] * len(optimizer.param_groups)
+    x = normal(8, 3, dtype=torch.float32)
+
+    def step():
+        before = [p.detach().clone() for p in net.parameters()]
+        optimizer.zero_grad()
+        net(x).square().mean().backward()
+        optimizer.step()
+        return sum((p - b).abs().sum().item() for p, b in zip(net.parameters(), before, strict=True))
+
+    first = net(x).square().mean()
+    assert all(step() > 0 for _ in range(20))
+    assert net(x).square().mean() < first
+    for group in optimizer.param_groups:
+        group["lr"] = 0.0
+    assert step() == 0, "the schedule must be able to stop it"
+    for held in optimizer.state.values():
+        assert all(isinstance(value, torch.Tensor) for value in held.values()), "a checkpoint keeps tensors only"
+
+
+@each("schedules")
+@pytest.mark.parametrize("steps", [1, 2, 20, 333, 3000])
+def test_a_schedule_is_a_share_of_the_peak(name, steps):
+    method = build("schedules", name)
+    factors = [method.factor(step, steps) for step in range(steps)]
+    assert all(type(f) is float and 0 <= f <= 1 for f in factors)
+    assert max(factors) == 1 or steps < 20, "the peak learning rate is reached"
+    assert factors == [method.factor(step, steps) for step in range(steps)]
+
+
+# Pretraining tasks and fine-tuning strategies ----------------------------------------------------------------
+
+TASKS = [n for n in registry.names("pretraining") if hasattr(registry.method("pretraining", n), "prepare")]
+STRATEGIES = [n for n in registry.names("finetuning") if hasattr(registry.method("finetuning", n), "phases")]
+
+
+def prepared(name, seed=0):
+    images, labels = torch.rand(8, 1, 8, 8, generator=seeded(3)) * 255, torch.arange(8) % 3
+    return build("pretraining", name).prepare(images, labels, build("augmentation", "affine_cutout"), seeded(seed))
+
+
+def test_what_neither_pretrains_nor_trains_is_known_by_name():
+    assert set(registry.names("pretraining")) - set(TASKS) == {"none", "checkpoint"}
+    assert set(registry.names("finetuning")) - set(STRATEGIES) == {"fit"}, "`fit` is the strategy of classical models"
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_task_prepares_and_scores_a_batch(name):
+    task, images = build("pretraining", name), torch.rand(8, 1, 8, 8, generator=seeded(3)) * 255
+    kept = images.clone()
+    with global_randomness_untouched():
+        inputs, targets = task.prepare(images, torch.arange(8) % 3, build("augmentation", "affine_cutout"), seeded())
+    assert torch.equal(images, kept)
+    assert inputs.shape[1:] == images.shape[1:]
+    assert len(inputs) == len(targets)
+    assert len(inputs) % 8 == 0
+    for mine, same in zip((inputs, targets), prepared(name), strict=True):
+        assert torch.equal(mine, same)
+    assert not torch.equal(inputs, prepared(name, seed=9)[0])
+    assert type(task.transfers_head) is bool
+    outputs = task.head(12, 3).double()(normal(len(inputs), 12))
+    loss, hits = task.loss(outputs, targets, build("losses", "cross_entropy"), torch.tensor([5.0, 3.0, 2.0]))
+    assert loss.shape == ()
+    assert loss.isfinite()
+    assert int(hits) == hits
+    assert 0 <= int(hits) <= 8
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_the_loss_of_a_task_flows_and_stays_finite(name):
+    task, targets = build("pretraining", name), prepared(name)[1]
+    counts, criterion = torch.tensor([5.0, 3.0, 2.0], dtype=torch.float64), build("losses", "cross_entropy")
+    outputs = task.head(12, 3).double()(normal(len(targets), 12)).detach().requires_grad_()
+
+    def score(z):
+        return task.loss(z, targets, criterion, counts)[0]
+
+    assert torch.autograd.gradcheck(score, outputs)
+    for scale in (1e4, 0.0):
+        extreme = (outputs.detach().sign() * scale).requires_grad_()
+        value = score(extreme)
+        value.backward()
+        assert value.isfinite()
+        assert extreme.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_a_strategy_spends_the_steps_it_is_given(name):
+    method = build("finetuning", name)
+    kinds = {
+        "task": ("pretraining", "supervised"),
+        "sampler": ("samplers", "none"),
+        "loss": ("losses", "cross_entropy"),
+        "augmentation": ("augmentation", "none"),
+        "optimizer": ("optimizers", "sgd"),
+        "schedule": ("schedules", "constant"),
+    }
+    given = train.Phase(steps=90, batch_size=16, **{role: build(*method) for role, method in kinds.items()})
+    phases = method.phases(given)
+    assert phases
+    assert all(isinstance(phase, train.Phase) for phase in phases)
+    assert sum(phase.steps for phase in phases) == 90, "equal gradient steps for every case"
+    assert type(method.fresh_head) is bool
+    assert phases == method.phases(given)
+
+
+# Rebalancing -------------------------------------------------------------------------------------------------
+
+
+@each("rebalancing")
+def test_a_correction_is_fitted_once_and_is_then_a_pure_function(name):
+    method = build("rebalancing", name)
+    logits, labels, counts = normal(40, 3), torch.arange(40) % 3, torch.tensor([50, 7, 1])
+    with global_randomness_untouched():
+        rule = method.fit(Evidence(counts, counts, logits, labels))
+        scores = rule(logits[:9])
+    assert isinstance(scores, Scores)
+    assert type(method.needs_validation) is bool
+    for role, view in vars(scores).items():
+        assert view.shape == (9, 3)
+        assert view.dtype == torch.float64
+        assert view.isfinite().all()
+        assert torch.equal(view, vars(rule(logits[:9]))[role])
+        assert torch.allclose(view[4:5], vars(rule(logits[4:5]))[role], rtol=1e-14), "rows must not see each other"
+    if method.needs_validation:
+        with pytest.raises(ImpossibleCell, match="validation"):
+            method.fit(Evidence(counts, counts))
+    else:
+        assert torch.equal(method.fit(Evidence(counts, counts))(logits[:9]).decision_BC, scores.decision_BC)
