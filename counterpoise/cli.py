@@ -1,18 +1,263 @@
-"""The command line: what people type, and what Snakemake calls."""
+"""The command line: what people type, and what Snakemake calls.
+
+Parsing alone imports nothing of the pipeline; the function behind a command is imported when it is called.
+"""
 
 from __future__ import annotations
 
 import argparse
-from counterpoise import jobs, plan as planning
+import importlib
+from collections.abc import Callable
+from typing import NoReturn
+
+from counterpoise.errors import UserError, nearest
+
+Arguments = Callable[[argparse.ArgumentParser], None]
+
+STAGES = {
+    "preprocess": "decode and check a data set, set its test part aside",
+    "sample": "draw what each seed trains and validates on",
+    "pretrain": "learn a representation",
+    "finetune": "train the classifier and keep its predictions",
+    "evaluate": "correct predictions and measure them",
+}
 
 
 def parse(arguments: list[str] | None) -> int:
     """Parse and run one command; return the exit code."""
-    parser = argparse.ArgumentParser(prog="counterpoise")
-    commands = parser.add_subparsers(dest="command", required=True)
-    for stage in planning.STAGES:
-        command = commands.add_parser(stage)
-        command.add_argument("cell")
-        command.add_argument("block", nargs="?")
-    options = parser.parse_args(arguments)
-    return jobs.run(options.command, options.cell, options.block)
+    options = parser().parse_args(arguments)
+    module, _, function = options.call.partition(":")
+    return getattr(importlib.import_module(f"counterpoise.{module}"), function)(options)
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose faults are one line like all others."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise UserError instead of printing the usage and leaving."""
+        raise UserError(f"{message}; see `{self.prog} --help`")
+
+    def _check_value(self, action: argparse.Action, value: str) -> None:
+        if action.choices is not None and value not in action.choices:
+            raise UserError(f"unknown {action.dest} '{value}'{nearest(value, action.choices)}")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands, from which `docs/commands.md` is made as well."""
+    top = Parser(
+        prog="counterpoise",
+        description="Re-run published claims about learning from imbalanced data, and say which of them hold.\n"
+        "Snakemake decides what runs; these commands prepare, explain and tidy.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="start here:\n"
+        "  make run                    compute the default studies and print their verdicts\n"
+        "  counterpoise plan           what would be computed, and how much of it is there\n"
+        "  counterpoise check          every fault of the configuration, before anything runs\n"
+        "  counterpoise why <cell>     why a cell will or will not run\n"
+        "  counterpoise <command> --help",
+    )
+    commands = top.add_subparsers(dest="command", metavar="<command>", required=True, title="commands")
+
+    def add(name: str, call: str, summary: str, text: str, examples: str, *arguments: Arguments) -> None:
+        command = commands.add_parser(
+            name,
+            help=summary,
+            description=text,
+            epilog="examples:\n" + "\n".join(f"  {line}" for line in examples.split("\n")),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        command.set_defaults(call=call)
+        for argument in arguments:
+            argument(command)
+
+    add(
+        "run",
+        "commands.run:run",
+        "compute the chosen studies and print their verdicts",
+        "Check the configuration, run Snakemake on the chosen studies, print the verdict of every claim and\n"
+        "where the report is. What is already computed is not computed again. Exit code 1 if a cell failed.",
+        "counterpoise run\ncounterpoise run --studies buda2018 --scale small --cores 2",
+        _choice,
+        _cores,
+    )
+    add(
+        "plan",
+        "commands.plan:plan",
+        "show what would be computed",
+        "Show, for each study, its cases, grid points and seeds, and for each stage how many jobs there are, how\n"
+        "many are done, and about how long the others will take, judged by earlier jobs of the same kind.",
+        "counterpoise plan\ncounterpoise plan --studies all --scale small",
+        _choice,
+    )
+    add(
+        "check",
+        "commands.check:check",
+        "find every fault of the configuration before anything runs",
+        "Read every study at every scale (or those chosen), with its claims; check that imbalances leave no\n"
+        "class empty and that models fit their data; then data files, disk space and the tracking store.\n"
+        "Exit code 2 and one line for the first fault.",
+        "counterpoise check\ncounterpoise check --studies buda2018 --scale small",
+        _choice_of_all,
+    )
+    add(
+        "show",
+        "commands.show:show",
+        "show a cell or a study: configuration, parents, state, files",
+        "Show a cell (its name, the beginning of it, or a part of its hash) with its configuration, parents and\n"
+        "each block of seeds; or a study, with its cases, grid and cells.",
+        "counterpoise show digits-mlp-baseline\ncounterpoise show 7a74bf592fb9\n"
+        "counterpoise show buda2018_step\ncounterpoise show buda2018_step.small",
+        _target,
+    )
+    add(
+        "why",
+        "commands.show:why",
+        "say why a cell will or will not run",
+        "Say of each block of seeds of a cell whether it is done, failed (and why), waits for a parent, is being\n"
+        "computed, or will run because files are missing.",
+        "counterpoise why 7a74bf592fb9\ncounterpoise why results/finetune/digits-mlp-baseline-7a74bf592fb9",
+        _cell,
+    )
+    add(
+        "new",
+        "commands.new:new",
+        "start a study from a commented template",
+        "Write config/studies/<name>.yaml: a small study on digits that runs as it is, every key explained.\n"
+        "The name is <author><year>_<topic>; <author><year> is the paper's key in the literature.",
+        "counterpoise new chawla2002_smote\ncounterpoise check --studies chawla2002",
+        _name,
+    )
+    add(
+        "retry",
+        "commands.tidy:retry",
+        "forget failures, so that the next run computes them again",
+        "A failure that would repeat (a class left empty, a loss that is not finite at once) is a result and is\n"
+        "not tried again by itself. Forget all of them, or those of the named cells, with the cells that were\n"
+        "skipped because of them.",
+        "counterpoise retry\ncounterpoise retry 7a74bf592fb9",
+        _cells,
+    )
+    add(
+        "clean",
+        "commands.tidy:clean",
+        "list and remove what no study file needs any more",
+        "List the results that no study at any scale needs, and remove them after asking. Without a terminal to\n"
+        "ask on, nothing is removed unless --yes is given.",
+        "counterpoise clean\ncounterpoise clean --yes",
+        _yes,
+    )
+    add(
+        "report",
+        "commands.run:report",
+        "rebuild the pages from files",
+        "Rebuild the page of every study and the index from the files of its cells, gaps included, and print\n"
+        "where the index is. With a cell: the job that Snakemake calls.",
+        "counterpoise report",
+        _report_cell,
+    )
+    add(
+        "track",
+        "commands.records:track",
+        "rebuild the MLflow view from the files of all jobs",
+        "Write to the tracking store everything that it lacks. Runs are found by their tags, so nothing is\n"
+        "written twice, and a store that was deleted comes back whole.",
+        "counterpoise track\nrm mlflow.db && counterpoise track",
+        _followed,
+    )
+    add(
+        "ui",
+        "commands.records:ui",
+        "open the MLflow view in a browser",
+        "Serve the tracking store of config/config.yaml on this machine only. Leave it open while studies run:\n"
+        "curves grow.",
+        "counterpoise ui\ncounterpoise ui --port 8080",
+        _port,
+    )
+    add(
+        "restore",
+        "commands.records:restore",
+        "fetch published results from the DVC remote",
+        "Fetch data and results of this commit from the DVC remote, so that Snakemake has nothing to compute.",
+        "counterpoise restore",
+    )
+    add(
+        "finish",
+        "commands.run:finish",
+        "build partial reports and the index (Snakefile calls this)",
+        "Build the report of each study whose report job could not run because cells are missing, and the index.",
+        "counterpoise finish buda2018_step.smoke",
+        _finished,
+    )
+    for stage, summary in STAGES.items():
+        add(
+            stage,
+            "commands.run:job",
+            f"job: {summary}",
+            f"Run one job of the plan here: {summary}.\nThis is the line that Snakemake runs; `snakemake -n` makes "
+            "the plan.\nCells and blocks are the folders below results/" + f"{stage}/.",
+            f"python -m counterpoise {stage} <cell>" + ("" if stage == "preprocess" else " seeds-00-04"),
+            _job if stage != "preprocess" else _whole_job,
+        )
+    return top
+
+
+def _choice(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--studies", metavar="NAMES", help='names or keys, separated by commas, or "all"')
+    command.add_argument("--scale", help="smoke, small or full (default for both: config/config.yaml)")
+
+
+def _choice_of_all(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--studies", metavar="NAMES", help="names or keys, separated by commas (default: all)")
+    command.add_argument("--scale", help="smoke, small or full (default: every scale of each study)")
+
+
+def _cores(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--cores", default="all", metavar="N", help="cores to use (default: all)")
+
+
+def _target(command: argparse.ArgumentParser) -> None:
+    command.add_argument("target", metavar="cell-or-study", help="a cell, or a study with or without its scale")
+
+
+def _cell(command: argparse.ArgumentParser) -> None:
+    command.add_argument("cell", help="its name, folder, the beginning of its name, or a part of its hash")
+
+
+def _cells(command: argparse.ArgumentParser) -> None:
+    command.add_argument("cells", metavar="cell", nargs="*", help="as for `show` (default: every failed cell)")
+
+
+def _name(command: argparse.ArgumentParser) -> None:
+    command.add_argument("name", help="<author><year>_<topic>, for instance chawla2002_smote")
+
+
+def _yes(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--yes", action="store_true", help="remove without asking")
+
+
+def _report_cell(command: argparse.ArgumentParser) -> None:
+    command.add_argument("cell", nargs="?", help=argparse.SUPPRESS)
+
+
+def _finished(command: argparse.ArgumentParser) -> None:
+    command.add_argument("studies", nargs="+", metavar="study.scale")
+
+
+def _followed(command: argparse.ArgumentParser) -> None:
+    """Arguments that only the logger plugin gives: the studies of a live run, and its store."""
+    command.add_argument("--follow", nargs="+", metavar="study.scale", help=argparse.SUPPRESS)
+    command.add_argument("--uri", help=argparse.SUPPRESS)
+
+
+def _port(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--port", type=int, default=5000, help="port on 127.0.0.1 (default: 5000)")
+
+
+def _whole_job(command: argparse.ArgumentParser) -> None:
+    command.add_argument("cell", help="cell of the plan")
+    command.set_defaults(block=None)
+
+
+def _job(command: argparse.ArgumentParser) -> None:
+    command.add_argument("cell", help="cell of the plan")
+    command.add_argument("block", help="block of seeds, for instance seeds-00-04")

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
+from collections.abc import Iterable
 from dataclasses import MISSING, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any, ClassVar, get_args, get_type_hints
 
 import yaml
 from annotated_types import Ge, Interval
@@ -103,17 +105,48 @@ class Recipe:
     """What is done to predictions."""
 
 
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """YAML with the plain scalars of version 1.2, where `on` is a key, 1e-3 a number and a date a text."""
+
+    yaml_implicit_resolvers: ClassVar[dict] = {}
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        """Refuse a key that is not a text, and one that is there twice: YAML would silently keep the last."""
+        keys: set[str] = set()
+        for key, _ in node.value:
+            fault = "is there twice" if str(key.value) in keys else ""
+            if key.tag != "tag:yaml.org,2002:str":
+                fault = "is not a text (put quotes around it)"
+            if fault:
+                raise yaml.constructor.ConstructorError(None, None, f"key '{key.value}' {fault}", key.start_mark)
+            keys.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+for _tag, _pattern, _first in (
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("null", r"~|null|Null|NULL|", "~nN\0"),
+    ("int", r"[-+]?(0|[1-9][0-9]*)", "-+0123456789"),
+    ("float", r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan", "-+.0123456789"),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"(?:{_pattern})$"), [*_first, ""])
+
+
 def read_yaml(path: Path) -> Any:
-    """Read a YAML file with the C loader; raise UserError with file and line if it does not parse."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    """Read a YAML file with the C loader; raise UserError with file and line if it cannot be read."""
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), loader)
+        return yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
-        raise UserError(f"{path}{line}: not valid YAML: {getattr(error, 'problem', error)}") from None
+        problem = " ".join(str(getattr(error, "problem", None) or error).split())
+        raise UserError(f"{path}{line}: not valid YAML: {problem}") from None
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
 
 
 def merge(lower: Config, upper: Config) -> Config:
@@ -121,80 +154,118 @@ def merge(lower: Config, upper: Config) -> Config:
     result = dict(lower)
     for key, value in upper.items():
         held = result.get(key)
-        both = isinstance(held, dict) and isinstance(value, dict)
-        if both and value.get("name", held.get("name")) == held.get("name"):
+        if (
+            isinstance(held, dict)
+            and isinstance(value, dict)
+            and value.get("name", held.get("name")) == held.get("name")
+        ):
             result[key] = merge(held, value)
         else:
             result[key] = value
     return result
 
 
+def section(schema: type, raw: Any, where: str) -> Config:
+    """Return a section of a file that a dataclass describes: keys and values checked, defaults filled in."""
+    hints, fields = _hints(schema), {f.name: f for f in dataclasses.fields(schema)}
+    mapping(raw, where, fields)
+    for name, f in fields.items():
+        if name not in raw and f.default is MISSING and f.default_factory is MISSING:
+            raise UserError(f"{where}: missing key '{name}'")
+    given = {key: check(hints[key], value, f"{where}, {key}") for key, value in raw.items()}
+    return json.loads(json.dumps({f: getattr(schema(**given), f) for f in fields}))
+
+
+def mapping(raw: Any, where: str, valid: Iterable[str]) -> None:
+    """Raise UserError unless `raw` is a mapping with no other than the valid keys."""
+    if not isinstance(raw, dict):
+        raise UserError(f"{where}: expected a mapping, found {shown(raw)}")
+    for key in raw:
+        if key not in valid:
+            raise UserError(f"{where}: unknown key '{key}'{nearest(key, valid)}")
+
+
 def normalise(raw: Any, where: str, schema: type = Recipe) -> Config:
-    """Return a partial recipe with every bare method name written as `{name: ...}`; refuse unknown keys."""
+    """Return one layer of a recipe with every bare method name written as `{name: ...}`.
+
+    Whatever the layer states is checked here, so that a fault is told where it stands; an option of a method that
+    the layer does not name can only be checked by `resolve`.
+    """
     fields = {f.name: f for f in dataclasses.fields(schema)}
     hints = _hints(schema)
-    if not isinstance(raw, dict):
-        raise UserError(f"{where}: expected a mapping, found {_shown(raw)}")
+    mapping(raw, where, fields)
     result: Config = {}
     for key, value in raw.items():
-        if key not in fields:
-            raise UserError(f"{where}: unknown key '{key}'{nearest(key, fields)}")
-        if "kind" in fields[key].metadata:
+        place = f"{where}, {key}"
+        if kind := fields[key].metadata.get("kind"):
             result[key] = {"name": value} if isinstance(value, str) else value
+            if not isinstance(result[key], dict):
+                raise _not_a_method(value, place)
+            if "name" in result[key]:
+                _options(result[key], kind, place)
         elif dataclasses.is_dataclass(hints[key]):
-            result[key] = normalise(value, f"{where}, {key}", hints[key])  # type: ignore[arg-type]
+            result[key] = normalise(value, place, hints[key])
         else:
-            result[key] = value
+            result[key] = check(hints[key], value, place)
     return result
 
 
 def resolve(raw: Config, where: str, schema: type = Recipe) -> Config:
-    """Return the full, checked recipe with every default filled in; raise UserError at the first fault."""
+    """Return the full, checked recipe with every default filled in; raise UserError at the first fault.
+
+    `raw` is made of layers that `normalise` has checked.
+    """
     result: Config = {}
     hints = _hints(schema)
-    raw = normalise(raw, where, schema)
     for f in dataclasses.fields(schema):
         place = f"{where}, {f.name}"
-        if f.name not in raw:
-            if f.default is MISSING and f.default_factory is MISSING:
-                if not dataclasses.is_dataclass(hints[f.name]):
-                    raise UserError(f"{where}: missing key '{f.name}' ({_expected(hints[f.name], f)})")
-                raw[f.name] = {}
-            else:
-                raw[f.name] = f.default if f.default is not MISSING else f.default_factory()  # type: ignore[misc]
-        value = raw[f.name]
-        if "kind" in f.metadata:
-            if isinstance(value, dict) and "name" not in value and f.default_factory is not MISSING:
-                value = {**f.default_factory(), **value}
-            result[f.name] = _resolve_method(value, f.metadata["kind"], place)
-        elif dataclasses.is_dataclass(hints[f.name]):
-            held = dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value  # type: ignore[arg-type]
-            result[f.name] = resolve(held, place, hints[f.name])  # type: ignore[arg-type]
+        hint, kind = hints[f.name], f.metadata.get("kind")
+        if kind:
+            default = {} if f.default_factory is MISSING else f.default_factory()
+            if f.name not in raw and not default:
+                raise UserError(f"{where}: missing key '{f.name}' (one of: {', '.join(registry.names(kind))})")
+            result[f.name] = _resolve_method({**default, **raw.get(f.name, {})}, kind, place)
+        elif dataclasses.is_dataclass(hint):
+            result[f.name] = resolve(raw.get(f.name, {}), place, hint)  # type: ignore[arg-type]
+        elif f.name not in raw and f.default is MISSING:
+            raise UserError(f"{where}: missing key '{f.name}' ({_expected(hint)})")
         else:
-            result[f.name] = check(hints[f.name], value, place)
+            result[f.name] = raw.get(f.name, f.default)
     return result
 
 
-def _resolve_method(value: Any, kind: str, place: str) -> Config:
-    if not isinstance(value, dict) or not isinstance(value.get("name"), str):
-        raise UserError(f"{place}: expected a method, as a name or {{name: ..., option: ...}}; found {_shown(value)}")
+def _resolve_method(spec: Config, kind: str, place: str) -> Config:
+    if "name" not in spec:
+        raise _not_a_method(spec, place)
+    options = {**registry.options(kind, spec["name"]), **_options(spec, kind, place)}
     try:
-        cls = registry.method(kind, value["name"])
-    except UserError as error:
-        raise UserError(f"{place}: {error}") from None
-    options = registry.options(kind, value["name"])
-    hints = _hints(cls)
-    for key, option in value.items():
-        if key == "name":
-            continue
-        if key not in options:
-            raise UserError(f"{place}: {value['name']} has no option '{key}'{nearest(key, options)}")
-        options[key] = check(hints[key], option, f"{place}.{key}")
-    try:
-        cls(**options)  # a method's own __post_init__ checks options against each other
+        registry.method(kind, spec["name"])(**options)  # its own __post_init__ checks options against each other
     except (ValueError, UserError) as error:
         raise UserError(f"{place}: {error}") from None
-    return {"name": value["name"], **json.loads(json.dumps(options))}
+    return {"name": spec["name"], **json.loads(json.dumps(options))}
+
+
+def _options(spec: Config, kind: str, place: str) -> Config:
+    """Return the options that a method is given, checked one by one."""
+    if not isinstance(spec["name"], str):
+        raise _not_a_method(spec, place)
+    try:
+        cls = registry.method(kind, spec["name"])
+    except UserError as error:
+        raise UserError(f"{place}: {error}") from None
+    hints = _hints(cls)  # type: ignore[arg-type]
+    valid, checked = registry.options(kind, spec["name"]), {}
+    for key, option in spec.items():
+        if key == "name":
+            continue
+        if key not in valid:
+            raise UserError(f"{place}: {spec['name']} has no option '{key}'{nearest(key, valid)}")
+        checked[key] = check(hints[key], option, f"{place}.{key}")
+    return checked
+
+
+def _not_a_method(value: Any, place: str) -> UserError:
+    return UserError(f"{place}: expected a method, as a name or {{name: ..., option: ...}}; found {shown(value)}")
 
 
 def check(hint: Any, value: Any, place: str) -> Any:
@@ -202,16 +273,16 @@ def check(hint: Any, value: Any, place: str) -> Any:
     import pydantic
 
     try:
-        text = json.dumps(value)
+        text = json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        raise UserError(f"{place}: expected finite numbers, texts, lists and mappings; found {shown(value)}") from None
+    try:
         return _adapter(hint).validate_json(text, strict=True)
     except pydantic.ValidationError as error:
-        first = error.errors()[0]
-        inner = "".join(f"[{part}]" for part in first["loc"])
-        raise UserError(
-            f"{place}{inner}: {first['msg'][:1].lower()}{first['msg'][1:]}; found {_shown(value)}"
-        ) from None
-    except (TypeError, ValueError):
-        raise UserError(f"{place}: expected a plain value, found {_shown(value)}") from None
+        faults = error.errors()
+        inner = "".join(f"[{part}]" for part in faults[0]["loc"]) if len(faults) == 1 else ""
+        expected = " or ".join(dict.fromkeys(f["msg"].removeprefix("Input should be ") for f in faults))
+        raise UserError(f"{place}{inner}: expected {expected}; found {shown(value)}") from None
 
 
 @cache
@@ -226,13 +297,13 @@ def _hints(cls: type) -> dict[str, Any]:
     return get_type_hints(cls, include_extras=True)
 
 
-def _expected(hint: Any, f: dataclasses.Field) -> str:
-    return (
-        f"a {f.metadata['kind']} method" if "kind" in f.metadata else str(getattr(get_args(hint)[0], "__name__", hint))
-    )
+def _expected(hint: Any) -> str:
+    kind = get_args(hint)[0] if get_args(hint) else hint
+    return {int: "a whole number", float: "a number"}.get(kind, str(kind))
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """Return a value as an error message shows it."""
     text = json.dumps(value, default=str)
     return text if len(text) <= 60 else text[:57] + "..."
 
@@ -247,11 +318,11 @@ def canonical(resolved: Config, schema: type = Recipe, keys: tuple[str, ...] | N
         value = resolved[f.name]
         if "kind" in f.metadata:
             held = canonical_method(f.metadata["kind"], value)
-            default = None if f.default_factory is MISSING else f.default_factory()["name"]  # type: ignore[misc]
+            default = None if f.default_factory is MISSING else f.default_factory()["name"]
             if held != {"name": f"{default}@1"}:
                 result[f.name] = held
         elif dataclasses.is_dataclass(hints[f.name]):
-            result[f.name] = canonical(value, hints[f.name])  # type: ignore[arg-type]
+            result[f.name] = canonical(value, hints[f.name])
         elif value != f.default:
             result[f.name] = value
     return result

@@ -52,7 +52,7 @@ def locate(dataset: str, files: Files, name: str) -> Path:
     """
     url, checksum = files[name]
     faults = []
-    for path in _places(dataset, name):
+    for path in places(dataset, name):
         if (found := _checksum(path, checksum)) == checksum:
             return path
         if path.parent.name == dataset:  # a file outside such a folder may belong to another data set
@@ -79,7 +79,8 @@ def hash_arrays(*arrays: np.ndarray) -> str:
     return total.hexdigest()
 
 
-def _places(dataset: str, name: str) -> Iterator[Path]:
+def places(dataset: str, name: str) -> Iterator[Path]:
+    """Return every file that may be the one meant, in the order in which they are tried."""
     shared = [Path(d) for d in os.environ.get("COUNTERPOISE_DATA", "").split(os.pathsep) if d]
     for folder in (raw_folder() / dataset, raw_folder(), *(d / dataset for d in shared)):
         for path in (folder / name, folder / f"{name}.gz"):

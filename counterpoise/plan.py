@@ -7,23 +7,27 @@ equal prefixes of different studies are therefore one cell. Seeds are not in the
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+import json
+from dataclasses import asdict, dataclass, field, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from counterpoise import registry
 from counterpoise.config import Config, canonical, canonical_method
+from counterpoise.errors import UserError
 from counterpoise.records import digest, lock, read_json, write_json
-from counterpoise.study import Study, load, select
+from counterpoise.study import Study, available, load, scales, select
 
 RESULTS = Path("results")
+PLAN = RESULTS / "plan.json"
 STAGES = ("preprocess", "sample", "pretrain", "finetune", "evaluate", "report")
+WHOLE = ("preprocess", "report")  # stages whose jobs are not split into blocks of seeds
 # The version of a stage's own code: raise it when the stage would compute other numbers from the same inputs.
 VERSIONS = {"preprocess": 1, "sample": 1, "pretrain": 1, "finetune": 1, "evaluate": 1, "report": 1}
 
 
-@dataclass
+@dataclass(eq=False)
 class Cell:
     """One stage of one case at one grid point."""
 
@@ -51,14 +55,16 @@ class Plan:
     def add(self, study: Study) -> None:
         """Add everything that a study needs."""
         blocks = [[s, s + study.block - 1] for s in study.seeds[:: study.block]]
-        entries = []
-        for (case, label), recipe in study.recipes.items():
-            chain = self.chain(recipe, blocks)
-            factors = next(p.factors for p in study.points if p.label == label)
-            entries.append({"case": case, "point": label, "factors": factors, "recipe": recipe, **chain})
-        parents = {str(i): entry["evaluate"] for i, entry in enumerate(entries)}
-        about = {k: v for k, v in asdict(study).items() if k not in ("recipes", "points")}
-        shown = {**about, "entries": [{k: e[k] for k in ("case", "point", "factors")} for e in entries]}
+        factors = {point.label: point.factors for point in study.points}
+        places = [{"case": case, "point": label, "factors": factors[label]} for case, label in study.recipes]
+        chains = [self.chain(recipe, blocks) for recipe in study.recipes.values()]
+        entries = [
+            {**place, "recipe": recipe, **chain}
+            for place, recipe, chain in zip(places, study.recipes.values(), chains, strict=True)
+        ]
+        parents = {str(i): str(chain["evaluate"]) for i, chain in enumerate(chains)}
+        about = {f.name: getattr(study, f.name) for f in fields(study) if f.name not in ("recipes", "points")}
+        shown = {**about, "entries": places}
         name = self._cell("report", f"{study.name}.{study.scale}", shown, shown, parents, "", blocks)
         self.studies[f"{study.name}.{study.scale}"] = {**about, "entries": entries, "report": name, "blocks": blocks}
 
@@ -132,6 +138,7 @@ class Plan:
         with lock(path.parent):
             held = read_json(path) if path.exists() else {"cells": {}, "studies": {}}
             new = {"cells": {n: asdict(c) for n, c in self.cells.items()}, "studies": self.studies}
+            new = json.loads(json.dumps(new))  # as it will be read, so that it compares with what is held
             for name, cell in new["cells"].items():
                 before = held["cells"].get(name, {}).get("blocks", [])
                 cell["blocks"] = sorted(cell["blocks"] + [b for b in before if b not in cell["blocks"]])
@@ -148,8 +155,19 @@ def make(studies: str | list[str], scale: str, config: Path = Path("config")) ->
     return plan
 
 
-def read(path: Path = RESULTS / "plan.json") -> Plan:
-    """Read every plan that was made here."""
+def make_all(config: Path = Path("config")) -> Plan:
+    """Plan every study at every scale: whatever this holds is still needed."""
+    plan = Plan()
+    for name in available(config):
+        for scale in scales(name, config):
+            plan.add(load(name, scale, config))
+    return plan
+
+
+def read(path: Path = PLAN) -> Plan:
+    """Read every plan that was made here; raise UserError if there is none."""
+    if not path.exists():
+        raise UserError(f"{path}: no plan has been made here yet; `snakemake -n` makes one")
     raw = read_json(path)
     plan = Plan()
     plan.cells = {name: Cell(**cell) for name, cell in raw["cells"].items()}

@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from counterpoise.config import Config, merge, normalise, read_yaml, resolve
+from annotated_types import Ge, Len
+
+from counterpoise.config import (
+    Config,
+    Recipe,
+    Steps,
+    check,
+    mapping,
+    merge,
+    normalise,
+    read_yaml,
+    resolve,
+    section,
+    shown,
+)
 from counterpoise.errors import UserError, nearest
 
 CONFIG = Path("config")
@@ -48,9 +64,115 @@ class Study:
         return self.name.split("_", 1)[0]
 
 
-_KEYS = {"title", "source", "base", "cases", "grid", "seeds", "primary", "reference", "claims", "scales", "gate"}
-_SCALE_KEYS = {"base", "config", "cases", "only", "grid", "seeds", "scope", "note", "gate", "margin"}
-_PRIMARY = {"metric", "selection", "transform"}
+@dataclass(frozen=True, kw_only=True)
+class StudyFile:
+    """What a file of `config/studies` may say."""
+
+    title: str
+    """One line for people."""
+    source: dict[str, Any]
+    """Where the result was published: paper, url, table and whatever else helps to find it."""
+    base: str
+    """The file of `config/bases` that every case starts from."""
+    cases: Annotated[dict[str, dict[str, Any] | None], Len(1)]
+    """Case -> the part of the recipe that it changes; nothing for a case that is the base itself."""
+    grid: Annotated[list[dict[str, Any]], Len(1)] = field(default_factory=lambda: [{}])
+    """Products: dotted key of the recipe -> one value, or a list of values to go through. Every case meets every
+    point of every product."""
+    seeds: int | dict[str, int]
+    """Number of seeds, whole blocks of the base; or {first: ..., count: ...}."""
+    primary: dict[str, str]
+    """What claims are judged on unless they say otherwise: metric, selection, transform."""
+    reference: list[dict[str, Any]] = field(default_factory=list)
+    """Published values, which claims name by their position."""
+    claims: list[dict[str, Any]]
+    """What the paper claims, in a form that can be checked."""
+    scales: Annotated[dict[str, dict[str, Any] | None], Len(1)]
+    """Scale -> what it changes: smoke (seconds, never a verdict), small (two cores), full (as published)."""
+    gate: dict[str, str] | None = None
+    """The two cases that show whether there is headroom at all: oracle and baseline."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScaleFile:
+    """What a scale may change."""
+
+    base: str | None = None
+    """Another base."""
+    config: dict[str, Any] = field(default_factory=dict)
+    """Changes of the base's recipe."""
+    cases: dict[str, dict[str, Any] | None] = field(default_factory=dict)
+    """Changes of single cases."""
+    only: Annotated[list[str], Len(1)] | None = None
+    """The cases of this scale; claims on others are left out."""
+    grid: Annotated[list[dict[str, Any]], Len(1)] | None = None
+    """Another grid."""
+    seeds: int | dict[str, int] | None = None
+    """Other seeds."""
+    scope: str | None = None
+    """The scope of claims that state none: as_published, scaled or analogue."""
+    margin: float | None = None
+    """The margin of claims that state none."""
+    gate: dict[str, str] | None = None
+    """Another gate."""
+    note: str = ""
+    """What the reader of this scale's report must know."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Primary:
+    """What claims are judged on unless they say otherwise."""
+
+    metric: str
+    """A metric, for instance balanced_accuracy."""
+    selection: Literal["last", "best_on_test", "last-best"] = "last"
+    """Which state of the network: the last, or (published protocol only) the best on the test part."""
+    transform: Literal["none", "logit"] = "none"
+    """logit where the metric saturates."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """One published value."""
+
+    case: str
+    """The case that it belongs to."""
+    at: dict[str, str | int | float] = field(default_factory=dict)
+    """The grid point: factor, or the end of its dotted name, -> value."""
+    value: float
+    """As published, in the unit of the claim's metric."""
+    sd: Annotated[float, Ge(0)] | None = None
+    """Standard deviation over runs."""
+    n: Annotated[int, Ge(1)] = 1
+    """Number of runs."""
+    stat: Literal["mean", "median", "single", "best_on_test"] = "mean"
+    """What the value is of those runs."""
+    read_off_error: Annotated[float, Ge(0)] = 0.0
+    """Half-width, where it was read off a figure."""
+    scale: str = "full"
+    """The scale whose protocol it describes; it is compared at that scale only."""
+    where: str = ""
+    """Table or figure."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """`config/config.yaml`, or `--config` of snakemake."""
+
+    studies: str | list[str]
+    """Names or keys of files in `config/studies`, or "all"."""
+    scale: str
+    """smoke, small or full."""
+    tracking: str = ""
+    """Where the MLflow view lives; "" for none."""
+
+
+def settings(config: Path = CONFIG, **given: str | None) -> Settings:
+    """Return `config/config.yaml` with what is given on the command line laid over it."""
+    path = config / "config.yaml"
+    raw = read_yaml(path)
+    mapping(raw, str(path), [f.name for f in fields(Settings)])
+    return Settings(**section(Settings, raw | {k: v for k, v in given.items() if v is not None}, str(path)))
 
 
 def available(config: Path = CONFIG) -> dict[str, Path]:
@@ -61,7 +183,9 @@ def available(config: Path = CONFIG) -> dict[str, Path]:
 def select(wanted: str | list[str], config: Path = CONFIG) -> list[str]:
     """Return the names of the studies that `wanted` means: a name, a key such as buda2018, or several of them."""
     known = available(config)
-    words = [w.strip() for w in wanted.split(",")] if isinstance(wanted, str) else list(wanted)
+    words = [w.strip() for w in wanted.split(",")] if isinstance(wanted, str) else wanted
+    if not isinstance(words, list) or not words or not all(isinstance(w, str) for w in words):
+        raise UserError(f"studies: expected names of files in {config / 'studies'}, or all; found {shown(wanted)}")
     chosen: list[str] = []
     for word in words:
         found = [n for n in known if n == word or n.split("_", 1)[0] == word or word == "all"]
@@ -72,26 +196,28 @@ def select(wanted: str | list[str], config: Path = CONFIG) -> list[str]:
     return chosen
 
 
+def scales(name: str, config: Path = CONFIG) -> list[str]:
+    """Return the scales of a study."""
+    return list(_read(name, config)["scales"])
+
+
+def _read(name: str, config: Path) -> Config:
+    path = config / "studies" / f"{name}.yaml"
+    return section(StudyFile, read_yaml(path), str(path))
+
+
 def load(name: str, scale: str, config: Path = CONFIG) -> Study:
     """Read and check one study at one scale; raise UserError that names file, case and key."""
-    path = config / "studies" / f"{name}.yaml"
-    raw = read_yaml(path)
-    where = str(path)
-    _only(raw, _KEYS, where)
-    for key in ("title", "source", "base", "cases", "seeds", "primary", "claims", "scales"):
-        if key not in raw:
-            raise UserError(f"{where}: missing key '{key}'")
-    _only(raw["primary"], _PRIMARY, f"{where}, primary")
+    raw, where = _read(name, config), str(config / "studies" / f"{name}.yaml")
     if scale not in raw["scales"]:
         raise UserError(f"{where}: no scale '{scale}'{nearest(scale, raw['scales'])}")
-    patch = raw["scales"][scale] or {}
-    _only(patch, _SCALE_KEYS, f"{where}, scales, {scale}")
+    there = f"{where}, scales, {scale}"
+    patch = section(ScaleFile, raw["scales"][scale] or {}, there)
 
-    base_name = patch.get("base", raw["base"])
-    block, base = read_base(base_name, config, where)
-    base = merge(base, normalise(patch.get("config", {}), f"{where}, scales, {scale}, config"))
+    block, base = read_base(patch["base"] or raw["base"], config, where)
+    base = merge(base, normalise(patch["config"], f"{there}, config"))
     cases = _cases(raw, patch, where, scale)
-    points = [p for product in patch.get("grid", raw.get("grid", [{}])) for p in _product(product, f"{where}, grid")]
+    points = _points(patch["grid"] or raw["grid"], f"{there}, grid" if patch["grid"] else f"{where}, grid")
     recipes = {
         (case, point.label): resolve(
             merge(merge(base, override), point.overrides),
@@ -105,19 +231,19 @@ def load(name: str, scale: str, config: Path = CONFIG) -> Study:
         scale=scale,
         title=raw["title"],
         source=raw["source"],
-        base=base_name,
+        base=patch["base"] or raw["base"],
         block=block,
-        seeds=_seeds(patch.get("seeds", raw["seeds"]), block, where),
-        primary={"selection": "last", "transform": "none", **raw["primary"]},
+        seeds=_seeds(raw["seeds"] if patch["seeds"] is None else patch["seeds"], block, where),
+        primary=section(Primary, raw["primary"], f"{where}, primary"),
         cases=tuple(cases),
         points=tuple(points),
         recipes=recipes,
         claims=[
             _scaled_claim(c, patch) for c in raw["claims"] if not _cases_of(c) & (raw["cases"].keys() - cases.keys())
         ],
-        reference=raw.get("reference", []),
-        gate=patch.get("gate", raw.get("gate")),
-        note=patch.get("note", ""),
+        reference=[_reference(r, raw["cases"], f"{where}, reference {i}") for i, r in enumerate(raw["reference"])],
+        gate=_gate(patch["gate"] or raw["gate"], raw["cases"], f"{where}, gate"),
+        note=patch["note"],
     )
 
 
@@ -127,25 +253,23 @@ def read_base(name: str, config: Path, where: str) -> tuple[int, Config]:
     if name not in known:
         raise UserError(f"{where}, base: unknown base '{name}'{nearest(name, known)}")
     path = config / "bases" / f"{name}.yaml"
-    raw = dict(read_yaml(path))
+    raw = read_yaml(path)
+    mapping(raw, str(path), ["block", *(f.name for f in fields(Recipe))])
     if "block" not in raw:
         raise UserError(f"{path}: missing key 'block' (how many seeds one job computes)")
-    block = raw.pop("block")
-    if not isinstance(block, int) or block < 1:
-        raise UserError(f"{path}, block: expected a whole number of 1 or more, found {block}")
-    return block, normalise(raw, str(path))
+    block = check(Steps, raw["block"], f"{path}, block")
+    return block, normalise({k: v for k, v in raw.items() if k != "block"}, str(path))
 
 
 def _cases(raw: Config, patch: Config, where: str, scale: str) -> dict[str, Config]:
     """Return the cases of a scale, each with the scale's changes laid over it."""
-    changes = patch.get("cases") or {}
-    for listed, place in ((changes, "cases"), (patch.get("only", []), "only")):
+    changes, wanted = patch["cases"], patch["only"] or list(raw["cases"])
+    for listed, place in ((changes, "cases"), (wanted, "only")):
         for case in listed:
             if case not in raw["cases"]:
                 raise UserError(
                     f"{where}, scales, {scale}, {place}: unknown case '{case}'{nearest(case, raw['cases'])}"
                 )
-    wanted = patch.get("only", list(raw["cases"]))
     return {
         case: merge(
             normalise(raw["cases"][case] or {}, f"{where}, case {case}"),
@@ -155,16 +279,26 @@ def _cases(raw: Config, patch: Config, where: str, scale: str) -> dict[str, Conf
     }
 
 
-def _product(product: Any, where: str) -> list[Point]:
+def _points(products: list[Config], where: str) -> list[Point]:
+    """Return the points of all products; two of the same label could not be told apart in a table."""
+    points = [point for product in products for point in _product(product, where)]
+    for label, times in Counter(point.label for point in points).items():
+        if times > 1:
+            raise UserError(f"{where}: {times} points are '{label}'; expected each combination of values once")
+    return points
+
+
+def _product(product: Config, where: str) -> list[Point]:
     """Return the points of one product: a key whose value is a list is an axis, any other is fixed."""
-    if not isinstance(product, dict):
-        raise UserError(f"{where}: expected a list of mappings such as {{imbalance.rho: [10, 100]}}")
     axes = {k: v if isinstance(v, list) else [v] for k, v in product.items()}
-    if any(not v for v in axes.values()):
-        raise UserError(f"{where}: an axis without values")
+    if empty := [key for key, values in axes.items() if not values]:
+        raise UserError(f"{where}, {empty[0]}: expected one value or more, found none")
     points = []
     for values in itertools.product(*axes.values()):
-        factors = dict(zip(axes, values, strict=True))
+        factors = dict(part for key, value in zip(axes, values, strict=True) for part in _flat(key, value))
+        for key, value in factors.items():
+            if not isinstance(value, str | int | float):
+                raise UserError(f"{where}, {key}: expected a number, a text or a list of them, found {shown(value)}")
         overrides: Config = {}
         for key, value in factors.items():
             nested: Any = value
@@ -174,6 +308,15 @@ def _product(product: Any, where: str) -> list[Point]:
         label = ", ".join(f"{k.rpartition('.')[2]}={v}" for k, v in factors.items())
         points.append(Point(label, factors, overrides))
     return points
+
+
+def _flat(key: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Return the factors of a value: `imbalance: {name: step, mu: 0.5}` is imbalance=step and imbalance.mu=0.5."""
+    if isinstance(value, dict):
+        for part, inner in value.items():
+            yield from _flat(key if part == "name" else f"{key}.{part}", inner)
+    else:
+        yield key, value
 
 
 def _deep(lower: Config, upper: Config) -> Config:
@@ -186,37 +329,56 @@ def _deep(lower: Config, upper: Config) -> Config:
     }
 
 
-def _seeds(value: Any, block: int, where: str) -> tuple[int, ...]:
+def _seeds(value: int | dict[str, int], block: int, where: str) -> tuple[int, ...]:
     """Return the seeds; whole blocks only, so that seeds added later only add jobs."""
-    first, count = (value.get("first", 0), value.get("count")) if isinstance(value, dict) else (0, value)
-    if not isinstance(count, int) or not isinstance(first, int) or count < 1 or first < 0:
-        raise UserError(f"{where}, seeds: expected a number, or {{first: ..., count: ...}}; found {value}")
+    if isinstance(value, dict):
+        mapping(value, f"{where}, seeds", ("first", "count"))
+    first, count = (value.get("first", 0), value.get("count", 0)) if isinstance(value, dict) else (0, value)
+    if count < 1 or first < 0:
+        raise UserError(
+            f"{where}, seeds: expected a number of 1 or more, or {{first: ..., count: ...}}; found {shown(value)}"
+        )
     if count % block or first % block:
         up = -(-count // block) * block
+        fit = {"first": first // block * block, "count": up} if isinstance(value, dict) else up
         raise UserError(
-            f"{where}, seeds: {value} does not fill blocks of {block} (the base's `block`), aligned at 0; "
-            f"write {up if not isinstance(value, dict) else {'first': first // block * block, 'count': up}}"
+            f"{where}, seeds: {shown(value)} does not fill blocks of {block} (the base's `block`), aligned at 0; "
+            f"write {shown(fit)}"
         )
     return tuple(range(first, first + count))
 
 
-def _cases_of(claim: Any) -> set[str]:
+def _reference(raw: Any, cases: Config, where: str) -> Config:
+    """Return a published value without what it does not state."""
+    held = section(Reference, raw, where)
+    if held["case"] not in cases:
+        raise UserError(f"{where}, case: unknown case '{held['case']}'{nearest(held['case'], cases)}")
+    return {key: held[key] for key in raw}
+
+
+def _gate(gate: dict[str, str] | None, cases: Config, where: str) -> dict[str, str] | None:
+    if gate is not None:
+        mapping(gate, where, ("oracle", "baseline"))
+        for role in ("oracle", "baseline"):
+            if gate.get(role) not in cases:
+                raise UserError(f"{where}, {role}: unknown case '{gate.get(role)}'{nearest(gate.get(role), cases)}")
+    return gate
+
+
+def _cases_of(claim: Config) -> set[str]:
     """Return the cases that a claim names."""
     named: set[str] = set()
-    for key in ("A", "B", "C", "D", "levels"):
-        value = claim.get(key, ()) if isinstance(claim, dict) else ()
-        named |= {value} if isinstance(value, str) else set(value)
+    for key in ("A", "B", "C", "D", "to", "levels", "pairs"):
+        named |= _texts(claim.get(key))
     return named
 
 
+def _texts(value: Any) -> set[str]:
+    if isinstance(value, list | dict):
+        return {text for part in value for text in _texts(part)}
+    return {value} if isinstance(value, str) else set()
+
+
 def _scaled_claim(claim: Config, patch: Config) -> Config:
-    """Return the claim with the scale's own scope and margin, where it states them."""
-    return {**claim, **{k: patch[k] for k in ("scope", "margin") if k in patch and k not in claim}}
-
-
-def _only(raw: Any, valid: set[str], where: str) -> None:
-    if not isinstance(raw, dict):
-        raise UserError(f"{where}: expected a mapping, found {raw!r}")
-    for key in raw:
-        if key not in valid:
-            raise UserError(f"{where}: unknown key '{key}'{nearest(key, valid)}")
+    """Return the claim with the scale's own scope and margin, where it states none."""
+    return {**{k: patch[k] for k in ("scope", "margin") if patch[k] is not None}, **claim}

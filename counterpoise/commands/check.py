@@ -1,0 +1,84 @@
+"""`check`: every fault of the configuration, before any job starts."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from counterpoise import data, preflight, registry, study
+from counterpoise import plan as planning
+from counterpoise.commands.text import counted
+from counterpoise.errors import UserError
+
+ROOM = 2  # GB of free disk below which a warning is due
+
+
+def check(options: argparse.Namespace) -> int:
+    """Check studies, then what is around them; print one line for each fault, and return 2 if there was one."""
+    settings = study.settings()
+    print(f"OK    config/config.yaml: {', '.join(study.select(settings.studies))} at scale {settings.scale}")
+    faults, datasets = 0, set()
+    for name in study.select(options.studies or "all"):
+        for scale in [options.scale] if options.scale else study.scales(name):
+            try:
+                datasets |= check_study(name, scale)
+            except UserError as fault:
+                faults += 1
+                sys.stdout.flush()
+                print(f"error: {fault}", file=sys.stderr)
+    for name in sorted(datasets):
+        check_files(name)
+    check_disk()
+    check_store(settings.tracking)
+    return 2 if faults else 0
+
+
+def check_study(name: str, scale: str) -> set[str]:
+    """Check a study at one scale and return the names of its data sets."""
+    plan = planning.make(name, scale)
+    about = plan.studies[f"{name}.{scale}"]
+    preflight.check_study(about)
+    counts = [
+        counted(len(about["cases"]), "case"),
+        counted(len(about["entries"]), "recipe"),
+        counted(len(about["claims"]), "claim"),
+        counted(len(plan.cells), "cell"),
+    ]
+    print(f"OK    {name}.{scale}: {', '.join(counts)}")
+    return {entry["recipe"]["data"]["name"] for entry in about["entries"]}
+
+
+def check_files(dataset: str) -> None:
+    """Say which files of a data set are not there yet; that is no fault, since they can be downloaded."""
+    files = registry.method("datasets", dataset).files
+    missing = [name for name in files if not any(data.places(dataset, name))]
+    if missing:
+        print(f"note  data set {dataset}: {', '.join(missing)} will be downloaded (or put in {data.raw_folder()})")
+    else:
+        found = f"{counted(len(files), 'file')} found" if files else "comes in a package"
+        print(f"OK    data set {dataset}: {found}")
+
+
+def check_disk() -> None:
+    """Warn when there is little room; raise UserError where results cannot be written at all."""
+    folder = planning.RESULTS if planning.RESULTS.exists() else Path()
+    if not os.access(folder, os.W_OK):
+        raise UserError(f"{folder.resolve()}: cannot be written, and results are to go there")
+    free = shutil.disk_usage(folder).free / 1e9
+    print(f"{'OK   ' if free >= ROOM else 'note '} disk: {free:.1f} GB free")
+
+
+def check_store(tracking: str) -> None:
+    """Raise UserError if the tracking store is a file that cannot be written."""
+    if not tracking:
+        print("OK    tracking: none")
+        return
+    if tracking.startswith("sqlite:///"):
+        path = Path(tracking.removeprefix("sqlite:///"))
+        target = path if path.exists() else path.parent
+        if not target.exists() or not os.access(target, os.W_OK):
+            raise UserError(f"config/config.yaml, tracking: {tracking}: {target.resolve()} cannot be written")
+    print(f"OK    tracking: {tracking}")

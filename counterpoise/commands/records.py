@@ -1,0 +1,46 @@
+"""`track`, `ui` and `restore`: the views and stores beside the files."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from counterpoise import plan as planning
+from counterpoise import study
+from counterpoise.commands.text import counted
+from counterpoise.errors import UserError
+
+
+def track(options: argparse.Namespace) -> int:
+    """Write to the tracking store what it lacks."""
+    from counterpoise import track as tracking
+
+    if options.follow:
+        return tracking.follow(planning.read(), options.uri, options.follow)
+    written = tracking.rebuild(planning.read(), _store())
+    print(f"{_store()}: {counted(written, 'run')} written; `counterpoise ui` shows them")
+    return 0
+
+
+def ui(options: argparse.Namespace) -> int:
+    """Become the MLflow server, on this machine only."""
+    store = _store()
+    print(f"http://127.0.0.1:{options.port}  (Ctrl-C ends it)", flush=True)
+    port = str(options.port)
+    command = ["mlflow", "ui", "--backend-store-uri", store, "--host", "127.0.0.1", "--port", port]
+    os.execv(sys.executable, [sys.executable, "-m", *command])
+
+
+def restore(options: argparse.Namespace) -> int:
+    """Fetch data and results from the DVC remote."""
+    from counterpoise import restore as fetching
+
+    return fetching.restore()
+
+
+def _store() -> str:
+    store = study.settings().tracking
+    if not store:
+        raise UserError("config/config.yaml, tracking: it is empty, so there is no MLflow view")
+    return store

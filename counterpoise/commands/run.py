@@ -1,0 +1,112 @@
+"""`run`, and what Snakemake calls: one job, the reports, and what is left to do at the end of a run."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from counterpoise import plan as planning
+from counterpoise import preflight, status, study
+from counterpoise.commands.text import counted, table
+from counterpoise.errors import UserError
+from counterpoise.records import read_json
+
+INDEX = planning.RESULTS / "report" / "index.html"
+
+
+def run(options: argparse.Namespace) -> int:
+    """Check, run Snakemake, print the verdicts; 1 if a cell failed or Snakemake did."""
+    settings = study.settings(studies=options.studies, scale=options.scale)
+    plan = planning.make(settings.studies, settings.scale)
+    preflight.check_plan(plan)
+    command = [sys.executable, "-m", "snakemake", "--cores", options.cores]
+    chosen = [f"{key}={value}" for key in ("studies", "scale") if (value := getattr(options, key))]
+    code = subprocess.run(command + (["--config", *chosen] if chosen else [])).returncode
+    if code < 0 or code == 130:
+        return 130  # stopped by a signal: what is done is kept, and there is nothing to sum up
+    print_verdicts(plan)
+    counts = Counter(status.state(job).status for job in status.jobs(plan))
+    print_summary(counts)
+    return 1 if code or counts["failed"] or counts["skipped"] or counts["missing"] else 0
+
+
+def print_verdicts(plan: planning.Plan) -> None:
+    """Print the verdict of every claim of every study."""
+    rows: list[list[Any]] = []
+    for name, about in plan.studies.items():
+        path = planning.RESULTS / "report" / about["report"] / "claims.json"
+        if path.exists():
+            rows += [[name, *_verdict(claim)] for claim in read_json(path)["claims"]]
+        else:
+            rows.append([name, "(no verdicts: cells are missing)", "", "", ""])
+    names = [row[0] for row in rows]
+    shown = [["" if i and names[i - 1] == row[0] else row[0], *row[1:]] for i, row in enumerate(rows)]
+    print("\n" + table(("study", "claim", "effect [interval]", "n", "verdict"), shown, wrap=1))
+
+
+def _verdict(claim: dict[str, Any]) -> list[Any]:
+    effect, interval = claim["effect"], claim["interval"]
+    measured = "-" if effect is None else f"{effect:+.4f}"
+    if interval is not None:
+        measured += f" [{interval[0]:+.4f}, {interval[1]:+.4f}]"
+    return [claim["text"], measured, claim["n"], claim["verdict"]]
+
+
+def print_summary(counts: Counter[str]) -> None:
+    """Print how much is done, what is not, and where to look."""
+    print(f"\njobs: {counts['done']:,} of {counted(counts.total(), 'job')} done", end="")
+    for word in ("failed", "skipped", "missing", "running"):
+        print(f", {counts[word]:,} {word}" if counts[word] else "", end="")
+    print()
+    if counts["failed"] or counts["missing"]:
+        print("      `counterpoise why <cell>` says why; `counterpoise retry` forgets failures")
+    print(f"report: {INDEX.resolve().as_uri() if INDEX.exists() else '(none yet)'}")
+    print("curves: `make ui` opens the MLflow view")
+
+
+def job(options: argparse.Namespace) -> int:
+    """Run one job in this process."""
+    from counterpoise import jobs
+
+    return jobs.run(options.command, options.cell, options.block)
+
+
+def report(options: argparse.Namespace) -> int:
+    """Build one report as a job, or all pages from whatever is there."""
+    if options.cell:
+        from counterpoise import jobs
+
+        return jobs.run("report", options.cell, None)
+    from counterpoise.stages import report as pages
+
+    plan = planning.read()
+    for name, about in plan.studies.items():
+        cell = plan.cells[about["report"]]
+        if all(Path(path).exists() for path in plan.inputs(cell.name, None)):
+            pages.run(plan, cell.name)
+        else:
+            pages.partial(plan, name)
+    pages.index(plan)
+    print(f"report: {INDEX.resolve().as_uri()}")
+    return 0
+
+
+def finish(options: argparse.Namespace) -> int:
+    """Build the reports that no job could build, and the index."""
+    plan = planning.read()
+    unfinished = []
+    for name in options.studies:
+        if name not in plan.studies:
+            raise UserError(f"no study '{name}' in {planning.RESULTS / 'plan.json'}")
+        if status.state(status.Job(plan.cells[plan.studies[name]["report"]], None)).status != "done":
+            unfinished.append(name)
+    from counterpoise.stages import report as pages
+
+    for name in unfinished:
+        pages.partial(plan, name)
+    pages.index(plan)
+    return 0

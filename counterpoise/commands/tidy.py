@@ -1,0 +1,97 @@
+"""`retry` and `clean`: forget failures, remove what nothing needs."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+
+from counterpoise import plan as planning
+from counterpoise import status
+from counterpoise.commands.show import everything, find
+from counterpoise.commands.text import counted
+from counterpoise.errors import UserError
+
+
+def retry(options: argparse.Namespace) -> int:
+    """Forget failed jobs, and those that were skipped because of them."""
+    plan = everything()
+    named = {find(words, plan) for words in options.cells}
+    held = {job: status.state(job) for job in status.jobs(plan)}
+    failed = {job for job, state in held.items() if state.status == "failed" and job.cell.name in (named or plan.cells)}
+    for name in sorted(named - {job.cell.name for job in failed}):
+        raise UserError(f"cell {name} has not failed; `counterpoise why {name}` says what it is")
+    skipped = {j for j, s in held.items() if s.status == "skipped" and any(is_below(plan, j, f) for f in failed)}
+    for job in sorted(failed | skipped, key=lambda j: str(j.folder)):
+        (job.folder / "run.json").unlink()
+        print(f"forgot {job.folder}: {held[job].status}")
+    forget_reports(plan, {job.cell.name for job in failed | skipped})
+    print(f"{counted(len(failed | skipped), 'job')} to be computed again by the next run")
+    return 0
+
+
+def is_below(plan: planning.Plan, job: status.Job, other: status.Job) -> bool:
+    """Return whether a job needs another, directly or not."""
+    parents = [plan.cells[name] for name in job.cell.parents.values()]
+    if other.cell in parents:
+        return other.block in (None, job.block)
+    return any(is_below(plan, status.Job(parent, job.block), other) for parent in parents)
+
+
+def forget_reports(plan: planning.Plan, cells: set[str]) -> None:
+    """Remove the claims of each study that has one of the cells: its report is to be built again."""
+    for about in plan.studies.values():
+        parents = plan.cells[about["report"]].parents.values()
+        if cells.intersection(parents):
+            (planning.RESULTS / "report" / about["report"] / "claims.json").unlink(missing_ok=True)
+
+
+def clean(options: argparse.Namespace) -> int:
+    """List the folders that no study at any scale needs, and remove them when told to."""
+    needed = planning.make_all()
+    folders = sorted(unneeded(needed))
+    if not folders:
+        print("nothing to remove: every result belongs to a study")
+        return 0
+    for folder in folders:
+        print(f"{size(folder) / 1e6:9.1f} MB  {folder}")
+    total = sum(map(size, folders)) / 1e6
+    print(f"{total:9.1f} MB  in {counted(len(folders), 'folder')} that no study at any scale needs")
+    if not options.yes:
+        if not sys.stdin.isatty():
+            print("nothing was removed: add --yes")
+            return 0
+        if input("remove them? [y/N] ").strip().lower() not in ("y", "yes"):
+            return 0
+    for folder in folders:
+        shutil.rmtree(folder)
+    forget(needed)
+    print(f"removed {counted(len(folders), 'folder')}")
+    return 0
+
+
+def unneeded(needed: planning.Plan) -> list[Path]:
+    """Return the folders of cells, and of blocks of cells, that a plan does not hold; those at work are left."""
+    wanted = {job.folder for job in status.jobs(needed)}
+    cells = {cell.folder for cell in needed.cells.values()}
+    found = []
+    for stage in planning.STAGES:
+        for cell in (p for p in (planning.RESULTS / stage).glob("*-*") if p.is_dir()):
+            blocks = [p for p in cell.glob("seeds-*") if p.is_dir()]
+            if any(status.is_running(p) for p in (cell, *blocks)):
+                continue
+            found += [cell] if cell not in cells else [block for block in blocks if block not in wanted]
+    return found
+
+
+def forget(needed: planning.Plan) -> None:
+    """Reduce `results/plan.json` to what is needed."""
+    if planning.PLAN.exists():
+        planning.PLAN.unlink()
+        needed.write(planning.PLAN)
+
+
+def size(folder: Path) -> int:
+    """Return the bytes of all files below a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

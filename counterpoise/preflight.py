@@ -1,0 +1,112 @@
+"""Faults that reading a study does not show, found before any job starts: claims, imbalances, shapes.
+
+Every function raises UserError for the first fault, naming the file and the place in it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from counterpoise import plan as planning
+from counterpoise import registry, status, streams
+from counterpoise.config import Config
+from counterpoise.errors import ImpossibleCell, UserError
+
+
+def check_plan(plan: planning.Plan) -> None:
+    """Check every study of a plan whose report is not there: what has been reported was checked."""
+    for about in plan.studies.values():
+        if status.state(status.Job(plan.cells[about["report"]], None)).status != "done":
+            check_study(about)
+
+
+def check_study(about: dict[str, Any]) -> None:
+    """Check one study as a plan holds it."""
+    where = f"config/studies/{about['name']}.yaml"
+    if about["claims"]:
+        check_claims(about, where)
+    checked = set()
+    for entry in about["entries"]:
+        place = f"{where}, case {entry['case']}" + (f" at {entry['point']}" if entry["point"] else "")
+        for key, check in ((entry["sample"], check_sample), (entry["finetune"], check_model)):
+            if key not in checked:
+                check(entry["recipe"], about["seeds"], place)
+                checked.add(key)
+        check_rebalancing(entry["recipe"], place)
+
+
+def check_claims(about: dict[str, Any], where: str) -> None:
+    """Read the claims as the report will."""
+    from counterpoise import metrics
+    from counterpoise.claims import parse_claims
+
+    factors: dict[str, list[Any]] = {}
+    for entry in about["entries"]:
+        for name, value in entry["factors"].items():
+            values = factors.setdefault(name, [])
+            values += [value] if value not in values else []
+    claims = parse_claims(
+        about["claims"],
+        cases=about["cases"],
+        factors=factors,
+        metrics=sorted({name for name, label in metrics.chance([3, 2, 1]) if label is None}),
+        primary=about["primary"],
+        where=where,
+    )
+    for number, claim in enumerate(claims, start=1):
+        for index in claim.against:
+            if index >= len(about["reference"]):
+                raise UserError(
+                    f"{where}: claim {number}: against: found {index}, expected a position in `reference`, "
+                    f"which has {len(about['reference'])} values, counted from 0"
+                )
+
+
+def check_sample(recipe: Config, seeds: list[int], where: str) -> None:
+    """Count what every seed would train on."""
+    import numpy as np
+
+    from counterpoise.stages.sample import class_counts
+
+    dataset = registry.method("datasets", recipe["data"]["name"])
+    sampler = recipe["sample"]
+    redraws = hasattr(registry.method("samplers", sampler["name"]), "redraw")
+    cfg = {**recipe, "redraw": sampler} if redraws else recipe
+    available_C = np.array(dataset.train_counts)
+    for seed in seeds:
+        order_C = streams.numpy("sample", "class_order", seed).permutation(len(available_C))
+        try:
+            class_counts(cfg, available_C, order_C)
+        except (ImpossibleCell, UserError) as reason:
+            raise UserError(f"{where}: seed {seed}: {reason}") from None
+
+
+def check_model(recipe: Config, seeds: list[int], where: str) -> None:
+    """Build the network, without weights, on inputs of the shape that preprocessing will leave."""
+    import torch
+
+    model, dataset = (registry.build(kind, recipe[key]) for kind, key in (("models", "model"), ("datasets", "data")))
+    if getattr(model, "classical", False):
+        return
+    channels, *sides = dataset.shape
+    shape = (channels, *(side // getattr(dataset, "pool", 1) for side in sides))
+    try:
+        with torch.device("meta"):
+            encoder, _ = model.encoder(shape)
+            encoder(torch.empty(2, *shape))
+    except (UserError, RuntimeError, ValueError) as reason:
+        shown = "x".join(map(str, shape))
+        raise UserError(
+            f"{where}, model: {recipe['model']['name']} does not fit {recipe['data']['name']} ({shown}): {reason}"
+        ) from None
+
+
+def check_rebalancing(recipe: Config, where: str) -> None:
+    """Hold a correction that is fitted on a validation part to there being one."""
+    spec = recipe["evaluate"]["rebalancing"]
+    needs = getattr(registry.build("rebalancing", spec), "needs_validation", False)
+    if needs and not recipe["validation"] and not recipe["validation_fraction"]:
+        raise UserError(
+            f"{where}, evaluate.rebalancing: {spec['name']} is fitted on a validation part and there is none; "
+            "set validation or validation_fraction"
+        )

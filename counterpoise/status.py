@@ -1,0 +1,93 @@
+"""What has become of every job of a plan, read from the files that jobs leave."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from counterpoise import plan as planning
+from counterpoise.records import read_json
+
+OUTPUTS = {  # the outputs that the rules of Snakemake declare; a job is done when all of them exist
+    "preprocess": ("train_x.npy", "train_y.npy", "test_x.npy", "test_y.npy", "meta.json", "run.json"),
+    "sample": ("split.parquet", "statistics.json", "run.json"),
+    "pretrain": ("model.safetensors", "history.jsonl", "run.json"),
+    "finetune": ("model.safetensors", "predictions.parquet", "history.jsonl", "run.json"),
+    "evaluate": ("metrics.parquet", "confusion.parquet", "run.json"),
+    "report": ("index.html", "claims.json", "table.parquet"),
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One block of seeds of a cell; `block` is None where a stage has no seeds."""
+
+    cell: planning.Cell
+    block: str | None
+
+    @property
+    def folder(self) -> Path:
+        """Where its files lie."""
+        return self.cell.folder / self.block if self.block else self.cell.folder
+
+
+@dataclass(frozen=True)
+class State:
+    """`status` is done, failed, skipped, running or missing."""
+
+    status: str
+    reason: str = ""
+    run: dict[str, Any] | None = None
+
+
+def jobs(plan: planning.Plan) -> Iterator[Job]:
+    """Return every job of a plan, in the order of its cells."""
+    for cell in plan.cells.values():
+        yield from jobs_of(cell)
+
+
+def jobs_of(cell: planning.Cell) -> Iterator[Job]:
+    """Return the jobs of one cell: one for each block, or one where the stage has no seeds."""
+    if cell.stage in planning.WHOLE:
+        yield Job(cell, None)
+    else:
+        for block in cell.blocks:
+            yield Job(cell, planning.block_name(block))
+
+
+def state(job: Job) -> State:
+    """Return what has become of a job."""
+    missing = [name for name in OUTPUTS[job.cell.stage] if not (job.folder / name).exists()]
+    if missing:
+        if is_running(job.folder):
+            return State("running", "is being computed now")
+        begun = " (a checkpoint is there: it will go on from it)" if any(_checkpoints(job.folder)) else ""
+        return State(
+            "missing",
+            ("no output yet" if len(missing) == len(OUTPUTS[job.cell.stage]) else f"lacks {', '.join(missing)}")
+            + begun,
+        )
+    if job.cell.stage == "report":
+        return State("done")
+    run = read_json(job.folder / "run.json")
+    return State(run["status"], run["error"] or "", run)
+
+
+def is_running(folder: Path) -> bool:
+    """Return whether a process holds the lock of a job."""
+    path = folder / ".lock"
+    if not path.exists():
+        return False
+    with path.open() as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def _checkpoints(folder: Path) -> Iterator[Path]:
+    yield from (folder / "partial").glob("*.safetensors")
