@@ -54,6 +54,7 @@ class Study:
     points: tuple[Point, ...]
     recipes: dict[tuple[str, str], Config]
     claims: list[dict[str, Any]]
+    controls: list[dict[str, Any]] = field(default_factory=list)
     reference: list[dict[str, Any]] = field(default_factory=list)
     gate: dict[str, Any] | None = None
     note: str = ""
@@ -87,6 +88,8 @@ class StudyFile:
     """Published values, which claims name by their position."""
     claims: list[dict[str, Any]]
     """What the paper claims, in a form that can be checked."""
+    controls: list[dict[str, Any]] = field(default_factory=list)
+    """Comparisons in the forms of claims that test the measurement, not the paper: A/A, a remedy known to work."""
     scales: Annotated[dict[str, dict[str, Any] | None], Len(1)]
     """Scale -> what it changes: smoke (seconds, never a verdict), small (two cores), full (as published)."""
     gate: dict[str, str] | None = None
@@ -172,7 +175,12 @@ def settings(config: Path = CONFIG, **given: str | None) -> Settings:
     path = config / "config.yaml"
     raw = read_yaml(path)
     mapping(raw, str(path), [f.name for f in fields(Settings)])
-    return Settings(**section(Settings, raw | {k: v for k, v in given.items() if v is not None}, str(path)))
+    return settings_of(raw | {k: v for k, v in given.items() if v is not None}, str(path))
+
+
+def settings_of(raw: Any, where: str) -> Settings:
+    """Return checked settings."""
+    return Settings(**section(Settings, raw, where))
 
 
 def available(config: Path = CONFIG) -> dict[str, Path]:
@@ -238,9 +246,8 @@ def load(name: str, scale: str, config: Path = CONFIG) -> Study:
         cases=tuple(cases),
         points=tuple(points),
         recipes=recipes,
-        claims=[
-            _scaled_claim(c, patch) for c in raw["claims"] if not _cases_of(c) & (raw["cases"].keys() - cases.keys())
-        ],
+        claims=_present(raw, "claims", patch, cases),
+        controls=_present(raw, "controls", patch, cases),
         reference=[_reference(r, raw["cases"], f"{where}, reference {i}") for i, r in enumerate(raw["reference"])],
         gate=_gate(patch["gate"] or raw["gate"], raw["cases"], f"{where}, gate"),
         note=patch["note"],
@@ -377,6 +384,12 @@ def _texts(value: Any) -> set[str]:
     if isinstance(value, list | dict):
         return {text for part in value for text in _texts(part)}
     return {value} if isinstance(value, str) else set()
+
+
+def _present(raw: Config, key: str, patch: Config, cases: Config) -> list[Config]:
+    """Return the claims (or controls) whose cases this scale has."""
+    absent = raw["cases"].keys() - cases.keys()
+    return [_scaled_claim(c, patch) for c in raw[key] if not _cases_of(c) & absent]
 
 
 def _scaled_claim(claim: Config, patch: Config) -> Config:
