@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialise
 from torch import Tensor
 
 from counterpoise import records
@@ -21,7 +21,8 @@ def save(path: Path, tensors: Tensors, meta: dict[str, Any] | None = None) -> No
     """Write tensors and JSON metadata atomically; equal content gives equal bytes."""
     text = {"counterpoise": json.dumps(meta or {}, sort_keys=True)}  # one key: the format does not order several
     flat = {name: value.detach().contiguous() for name, value in tensors.items()}
-    records.write(path, lambda p: save_file(flat, p, metadata=text))
+    content = serialise(flat, metadata=text)  # written here, so that a full disk is an OSError
+    records.write(path, lambda p: p.write_bytes(content))
 
 
 def load(path: Path) -> tuple[Tensors, dict[str, Any]]:

@@ -8,9 +8,17 @@ from __future__ import annotations
 from typing import Any
 
 from counterpoise import plan as planning
-from counterpoise import registry, status, streams
+from counterpoise import registry, status, streams, study
 from counterpoise.config import Config
 from counterpoise.errors import ImpossibleCell, UserError
+
+
+def checked_plan(config: Config) -> planning.Plan:
+    """Return the plan of a run, once nothing is wrong with it; `config` is that of Snakemake."""
+    settings = study.settings_of(config, "config/config.yaml or --config")
+    plan = planning.make(settings.studies, settings.scale)
+    check_plan(plan)
+    return plan
 
 
 def check_plan(plan: planning.Plan) -> None:

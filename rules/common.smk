@@ -3,14 +3,16 @@ import subprocess
 import sys
 
 from counterpoise import plan as planning
+from counterpoise import preflight
 from counterpoise.errors import UserError
 
 if workflow.is_main_process:
     try:
-        PLAN = planning.make(config["studies"], config["scale"])
-    except UserError as error:
-        sys.exit(f"error: {error}")
-    PLAN.write(planning.RESULTS / "plan.json")
+        PLAN = preflight.checked_plan(config)
+    except UserError as error:  # Snakemake would add frames of its own
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    PLAN.write(planning.PLAN)
 else:  # a job on another machine reads what the main process decided
     PLAN = planning.read()
 

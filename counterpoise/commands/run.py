@@ -69,10 +69,15 @@ def print_summary(counts: Counter[str]) -> None:
 
 
 def job(options: argparse.Namespace) -> int:
-    """Run one job in this process."""
+    """Run one job in this process; a fault of the machine names the folder if it names no file."""
     from counterpoise import jobs
 
-    return jobs.run(options.command, options.cell, options.block)
+    try:
+        return jobs.run(options.command, options.cell, options.block)
+    except OSError as fault:
+        if fault.filename is None:
+            fault.filename = str(planning.RESULTS / options.command / options.cell / (options.block or ""))
+        raise
 
 
 def report(options: argparse.Namespace) -> int:
