@@ -1,0 +1,289 @@
+"""The numbers of every method, as a few steps of a tiny network in float64, and the command that writes them.
+
+    .venv/bin/python -m tests.make_goldens                       # what is missing, or of an older version
+    .venv/bin/python -m tests.make_goldens losses.class_weighted
+
+Numbers may move only together with a version, because versions are part of every cell's identity: results that a
+changed method made would otherwise pass for those of the old one. So the command refuses to overwrite a golden at
+the same versions. If what moved it has no version (torch, the tiny network below), delete the golden first: that
+is visible in the commit. `test_goldens.py` compares at rtol 1e-9, since float32 weights do not survive another
+CPU type.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import numpy as np
+import torch
+
+from counterpoise import registry, train
+from counterpoise.errors import nearest
+from counterpoise.rebalancing import Evidence
+from counterpoise.stages import finetune, pretrain
+
+FOLDER = Path(__file__).parent / "goldens"
+STEPS, BATCH = 20, 16
+COUNTS = (38, 15, 8, 3)
+PARTS = {
+    "model": "models",
+    "task": "pretraining",
+    "strategy": "finetuning",
+    "sampler": "samplers",
+    "loss": "losses",
+    "augmentation": "augmentation",
+    "optimizer": "optimizers",
+    "schedule": "schedules",
+}
+# Everything but the method in question. Options are written out, so that another default moves one golden only.
+PLAIN: dict[str, dict[str, Any]] = {
+    "model": {"name": "mlp", "hidden": (6,)},
+    "task": {"name": "supervised"},
+    "strategy": {"name": "all_layers"},
+    "sampler": {"name": "none"},
+    "loss": {"name": "cross_entropy"},
+    "augmentation": {"name": "none"},
+    "optimizer": {"name": "sgd", "lr": 0.05, "momentum": 0.9, "weight_decay": 1e-3},
+    "schedule": {"name": "constant"},
+}
+# Views of whole pixels would tie, and a tie falls either way on another CPU.
+VIEWS = {"name": "affine_cutout", "shift": 0.2, "scale": 0.2, "rotation": 10.0, "contrast": 0.3, "cutout": 0.2}
+NEEDED: dict[str, list[dict[str, Any]]] = {"imbalance.step": [{"rho": 10.0}, {"minority_count": 7}]}
+# They compute nothing themselves; a data set's golden is its `data_hash`.
+WITHOUT = {"pretraining.none", "pretraining.checkpoint", "finetuning.fit"}
+KEYS = [
+    f"{kind}.{name}" for kind in registry.KINDS if kind != "datasets" for name in registry.names(kind)
+    if f"{kind}.{name}" not in WITHOUT
+]  # fmt: skip
+
+
+def cases(kind: str, name: str) -> list[dict[str, Any]]:
+    """Return the options to hold: the defaults, and every other choice of a field that has choices."""
+    found = [dict(options) for options in NEEDED.get(f"{kind}.{name}", [{}])]
+    cls = registry.method(kind, name)
+    hints, defaults = get_type_hints(cls), registry.options(kind, name)
+    for field in fields(cls):
+        hint = hints[field.name]
+        choices = get_args(hint) if get_origin(hint) is Literal else (False, True) if hint is bool else ()
+        found += [{field.name: choice} for choice in choices if choice != defaults[field.name]]
+    return found
+
+
+class Sample(train.Sample):
+    """Rows in float64; mean and deviation are exact in float32."""
+
+    def batch(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return raw inputs and labels at positions of the sample."""
+        return self.raw[self.ids[positions]], self.labels[positions]
+
+
+@cache
+def rows(side: int) -> Sample:
+    """Return 64 noisy patterns, one pattern a class, in the range of digits."""
+    generator = torch.Generator().manual_seed(20)
+    labels = torch.arange(len(COUNTS)).repeat_interleave(torch.tensor(COUNTS))
+    labels = labels[torch.randperm(len(labels), generator=generator)]
+    patterns = torch.rand(len(COUNTS), 1, side, side, generator=generator, dtype=torch.float64)
+    noise = torch.rand(len(labels), 1, side, side, generator=generator, dtype=torch.float64)
+    images = 16 * (patterns[labels] + noise) / 2
+    return Sample(images.numpy(), np.arange(len(labels)), labels.numpy(), [8.0], [4.0])
+
+
+@contextmanager
+def float64() -> Iterator[None]:
+    """Make parameters and drawn numbers float64 for a while, on one thread."""
+    threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
+    torch.set_num_threads(1)
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_default_dtype(dtype)
+
+
+def trained(changes: dict[str, dict[str, Any]], start: train.Net | None = None) -> tuple[train.Net, dict[str, Any]]:
+    """Train the tiny network on the plain recipe with `changes`; return it and what there is to compare."""
+    spec = {**PLAIN, **changes}
+    part = {role: registry.build(kind, spec[role]) for role, kind in PARTS.items()}
+    sample = rows(16 if spec["model"]["name"] == "lenet5" else 6)
+    net = train.build(part["model"], part["task"], tuple(sample.raw.shape[1:]), len(COUNTS), 0)
+    if start is not None:
+        net.encoder.load_state_dict(start.encoder.state_dict())
+        if not part["strategy"].fresh_head:
+            net.head.load_state_dict(start.head.state_dict())
+    described = {role: part[role] for role in ("task", "sampler", "loss", "augmentation", "optimizer", "schedule")}
+    phases = part["strategy"].phases(train.Phase(steps=STEPS, batch_size=BATCH, **described))
+    history: list[dict[str, Any]] = []
+    state = train.train(
+        net,
+        phases,
+        sample,
+        torch.tensor(COUNTS, dtype=torch.float64),
+        stage="pretrain" if "task" in changes else "finetune",
+        seed=0,
+        resume=None,
+        save=lambda tensors, held: None,
+        log=lambda row, number: history.append(row),
+    )
+    numbers = {
+        "loss": [row["loss"] for row in history],
+        "hits": [round(row["accuracy"] * BATCH) for row in history],
+        "seen": state.seen,
+        "weights": {name: summary(p.detach()) for name, p in net.named_parameters()},
+    }
+    return net, numbers
+
+
+def summary(tensor: torch.Tensor) -> list[float]:
+    """Return the norm, and a sum with growing weights that sees the order."""
+    flat = tensor.flatten().double()
+    return [float(flat.norm()), float(flat @ torch.linspace(1, 2, len(flat), dtype=torch.float64))]
+
+
+def training(role: str) -> Callable[[dict[str, Any]], Any]:
+    """Return what runs a kind that takes part in training."""
+
+    def run(spec: dict[str, Any]) -> Any:
+        changes = {role: spec}
+        if role == "task" and spec["name"] != "supervised":
+            changes["augmentation"] = VIEWS
+        start = trained({})[0] if role == "strategy" else None
+        return trained(changes, start)[1]
+
+    return run
+
+
+def sampling(spec: dict[str, Any]) -> Any:
+    """Train on a sampler; where it asks for other rows, hold which as well."""
+    redraw = getattr(registry.build("samplers", spec), "redraw", None)
+    counts = {"redraw": redraw(np.array(COUNTS), np.full(len(COUNTS), 40)).tolist()} if redraw else {}
+    return training("sampler")(spec) | counts
+
+
+def model(spec: dict[str, Any]) -> Any:
+    """Train a network, or fit a classical model on copies of some rows; hold what it says of the others."""
+    built = registry.build("models", spec)
+    if not getattr(built, "classical", False):
+        return training("model")(spec)
+    x, y = rows(6).raw.flatten(1)[:, :4].numpy(), rows(6).labels.numpy()
+    return built.fit(x[:40], y[:40], 0).predict_proba(x[40:]).tolist()
+
+
+def rebalancing(spec: dict[str, Any]) -> Any:
+    """Correct the logits of the trained network; half of them are the validation part."""
+    net, sample = trained({})[0], rows(6)
+    logits = net(sample.standardise(sample.raw)).detach()
+    known = Evidence(torch.tensor(COUNTS), torch.tensor((20, 30, 8, 70)), logits[::2], sample.labels[::2])
+    scores = registry.build("rebalancing", spec).fit(known)(logits[1::2])
+    return {role: [summary(column) for column in view.T] for role, view in vars(scores).items()}
+
+
+def imbalance(spec: dict[str, Any]) -> Any:
+    """Count the examples of ten classes."""
+    order = np.array([3, 1, 4, 0, 5, 9, 2, 6, 8, 7])
+    return registry.build("imbalance", spec).counts(np.arange(703, 803, 10), order).tolist()
+
+
+RUN: dict[str, Callable[[dict[str, Any]], Any]] = {
+    **{kind: training(role) for role, kind in PARTS.items()},
+    "samplers": sampling,
+    "models": model,
+    "rebalancing": rebalancing,
+    "imbalance": imbalance,
+}
+
+
+def numbers(key: str, options: dict[str, Any]) -> Any:
+    """Return the numbers of a method under some options, rows and seeds always the same."""
+    kind, _, name = key.partition(".")
+    with float64():
+        return RUN[kind]({"name": name, **options})
+
+
+def versions(key: str) -> dict[str, int]:
+    """Return the version of everything that the numbers of a method may depend on."""
+    kind, _, name = key.partition(".")
+    found = {key: registry.method(kind, name).version}
+    if kind == "imbalance" or getattr(registry.method(kind, name), "classical", False):
+        return found
+    plain = {f"{PARTS[role]}.{spec['name']}" for role, spec in PLAIN.items() if PARTS[role] != kind}
+    if kind == "pretraining" and name != "supervised":
+        plain = plain - {"augmentation.none"} | {f"augmentation.{VIEWS['name']}"}
+    found |= {other: registry.method(*other.split(".")).version for other in plain}
+    stage = pretrain if kind == "pretraining" else finetune
+    return dict(sorted((found | {stage.__name__.removeprefix("counterpoise."): stage.VERSION}).items()))
+
+
+def golden(key: str) -> dict[str, Any]:
+    """Return what the golden of a method should hold."""
+    kind, _, name = key.partition(".")
+    held = [{"options": options, "numbers": numbers(key, options)} for options in cases(kind, name)]
+    return {"method": key, "versions": versions(key), "cases": held}
+
+
+def differences(found: Any, held: Any, place: str = "") -> Iterator[str]:
+    """Say where two trees of numbers differ by more than 1e-9, relative."""
+    if isinstance(held, dict) and isinstance(found, dict) and held.keys() == found.keys():
+        for key in held:
+            yield from differences(found[key], held[key], f"{place}.{key}")
+    elif isinstance(held, list) and isinstance(found, list) and len(held) == len(found):
+        for i, pair in enumerate(zip(found, held, strict=True)):
+            yield from differences(*pair, f"{place}[{i}]")
+    elif isinstance(held, float) and isinstance(found, float):
+        if not np.isclose(found, held, rtol=1e-9, atol=1e-12):
+            yield f"{place or 'it'} is {found!r}, was {held!r}"
+    elif found != held:
+        yield f"{place or 'it'} is {found!r}, was {held!r}"
+
+
+def path(key: str) -> Path:
+    """Return the file of a golden."""
+    return FOLDER / f"{key}.json"
+
+
+def read(key: str) -> dict[str, Any]:
+    """Return the golden of a method."""
+    return json.loads(path(key).read_text(encoding="utf-8"))
+
+
+def write(key: str) -> str:
+    """Write the golden of a method; return what was done. SystemExit if it moved without a version."""
+    made = json.loads(json.dumps(golden(key)))
+    if path(key).exists():
+        held = read(key)
+        moved = next(differences(made["cases"], held["cases"]), None)
+        if held["versions"] == made["versions"]:
+            if moved:
+                raise SystemExit(
+                    f"error: {path(key).name}: {moved}; expected a higher `version` in what changed "
+                    f"({', '.join(made['versions'])}), or the golden deleted first"
+                )
+            return "as it was"
+    lines = ",\n".join("  " + json.dumps(case) for case in made["cases"])
+    head = json.dumps({k: made[k] for k in ("method", "versions")})[1:-1]
+    path(key).write_text(f'{{{head},\n "cases": [\n{lines}\n]}}\n', encoding="utf-8")
+    return "written"
+
+
+def main(arguments: list[str]) -> None:
+    """Write the goldens of some methods, or of all."""
+    FOLDER.mkdir(exist_ok=True)
+    for key in arguments:
+        if key not in KEYS:
+            raise SystemExit(f"error: no golden for '{key}'{nearest(key, KEYS)}")
+    for key in arguments or KEYS:
+        print(f"{key}: {write(key)}")
+    for orphan in () if arguments else sorted({p.stem for p in FOLDER.glob("*.json")} - set(KEYS)):
+        print(f"{orphan}: no such method any more; delete goldens/{orphan}.json")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

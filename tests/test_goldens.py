@@ -1,0 +1,179 @@
+"""No number moves without a version: every method against its golden, and goldens against changed constants.
+
+.venv/bin/python -m pytest -n 0 tests/test_goldens.py
+"""
+
+import importlib
+from contextlib import contextmanager
+from pathlib import Path
+
+import make_goldens
+import pytest
+
+import counterpoise
+from counterpoise import registry
+
+COMMAND = "python -m tests.make_goldens"
+every_golden = pytest.mark.parametrize("key", make_goldens.KEYS)
+
+
+def judge(key):
+    """Fail, saying what to do, unless the method gives the numbers of its golden."""
+    assert make_goldens.path(key).exists(), f"{key} has no golden: run `{COMMAND} {key}` and commit the file"
+    held, now = make_goldens.read(key), make_goldens.versions(key)
+    raised = [f"{k} is version {now[k]}, the golden of {held['versions'].get(k)}" for k in now]
+    stale = [text for text, k in zip(raised, now, strict=True) if now[k] != held["versions"].get(k)]
+    assert held["versions"] == now, f"{'; '.join(stale) or 'other methods now'}: run `{COMMAND}` and commit the files"
+    kind, _, name = key.partition(".")
+    options = [case["options"] for case in held["cases"]]
+    assert options == make_goldens.cases(kind, name), f"its options changed: run `{COMMAND} {key}` and commit the file"
+    for case in held["cases"]:
+        moved = next(make_goldens.differences(make_goldens.numbers(key, case["options"]), case["numbers"]), None)
+        assert not moved, (
+            f"numbers of {key} {case['options'] or ''} moved without a version: {moved}. If that is meant, raise "
+            f"`version` in what changed (one of {', '.join(now)}), so that its cells are computed anew, and run "
+            f"`{COMMAND}`. If nothing of ours changed (another torch), delete the golden and run it"
+        )
+
+
+@every_golden
+def test_a_method_gives_the_numbers_of_its_golden(key):
+    judge(key)
+
+
+def test_every_golden_belongs_to_a_method_and_is_small():
+    files = sorted(make_goldens.FOLDER.glob("*"))
+    assert [f.name for f in files] == sorted(f"{key}.json" for key in make_goldens.KEYS)
+    assert all(f.stat().st_size < 5000 for f in files)
+
+
+# A golden trips ----------------------------------------------------------------------------------------------
+
+
+def moved(value):
+    """Return another value of the same type."""
+    match value:
+        case bool() | str():
+            raise AssertionError("a choice is a case of the golden")
+        case None:
+            return 300
+        case int():
+            return value + 1
+        case float():
+            return 0.8 * value
+        case _:
+            return [moved(value[0]), *value[1:]]
+
+
+@every_golden
+def test_another_default_trips_it(key):
+    held = make_goldens.read(key)["cases"]
+    kind, _, name = key.partition(".")
+    for field, default in registry.options(kind, name).items():
+        if isinstance(default, bool | str):
+            others = [c["numbers"] for c in held if c["options"].get(field, default) != default]
+            assert others, f"no case for {field}"
+            assert all(any(make_goldens.differences(other, held[0]["numbers"])) for other in others)
+            continue
+        case = next((c for c in held if c["options"].get(field, default) is not None), held[0])
+        changed = {**case["options"], field: moved(case["options"].get(field, default))}
+        found = make_goldens.numbers(key, changed)
+        assert any(make_goldens.differences(found, case["numbers"])), f"{field} changes nothing"
+
+
+@contextmanager
+def source_changed(file, old, new):
+    """Run a module of the package with a piece of its source replaced."""
+    source = (Path(counterpoise.__file__).parent / file).read_text(encoding="utf-8")
+    assert old in source, f"{file} no longer has {old!r}: change this list"
+    module = importlib.import_module("counterpoise." + file.removesuffix(".py").replace("/", "."))
+    held = dict(vars(module))
+    try:
+        exec(compile(source.replace(old, new), file, "exec"), vars(module))
+        registry.method.cache_clear()
+        yield
+    finally:
+        vars(module).clear()
+        vars(module).update(held)
+        registry.method.cache_clear()
+
+
+CHANGES = [
+    ("imbalance.long_tailed", "imbalance/long_tailed.py", "int(most *", "round(most *"),
+    ("imbalance.linear", "imbalance/_counts.py", "+ 0.5", "+ 0.4"),
+    ("samplers.random_oversampling", "samplers/random_oversampling.py", "rank_N < target_N", "rank_N <= target_N"),
+    ("samplers.random_undersampling", "samplers/random_undersampling.py", "rank_N < targets_C", "rank_N <= targets_C"),
+    ("samplers.progressively_balanced", "samplers/progressively_balanced.py", "epoch / last", "(epoch + 1) / last"),
+    ("samplers.square_root_sampling", "samplers/square_root_sampling.py", ".sqrt()", ".pow(0.6)"),
+    ("samplers.class_balanced", "samplers/_classwise.py", "dtype=torch.float64)", "dtype=torch.float64).square()"),
+    ("models.lenet5", "models/lenet5.py", "nn.init.zeros_", "nn.init.ones_"),
+    ("models.cnn", "models/cnn.py", "nn.ReLU", "nn.GELU"),
+    ("models.decision_tree", "models/decision_tree.py", "self.min_samples_leaf,", "self.min_samples_leaf + 1,"),
+    ("augmentation.shift", "augmentation/shift.py", "(0, 2 * p + 1,", "(0, 2 * p,"),
+    ("augmentation.affine_cutout", "augmentation/affine_cutout.py", "/ 180", "/ 180.0001"),
+    ("augmentation.affine_cutout", "augmentation/affine_cutout.py", "u[2] < 0.5", "u[2] < 0.55"),
+    ("losses.class_weighted", "losses/class_weighted.py", "clamp(min=1)", "clamp(min=4)"),
+    ("losses.cross_entropy", "losses/cross_entropy.py", "labels_B)\n", "labels_B, label_smoothing=1e-6)\n"),
+    ("optimizers.sgd", "optimizers/sgd.py", "foreach=True", "dampening=1e-6"),
+    ("schedules.constant", "schedules/constant.py", "return 1.0", "return 0.99999"),
+    ("schedules.step_decay", "schedules/step_decay.py", "step < ", "step <= "),
+    ("pretraining.rotation", "pretraining/rotation.py", "k, (2, 3)", "k, (3, 2)"),
+    ("pretraining.simclr", "pretraining/simclr.py", 'float("-inf")', "-9.0"),
+    ("pretraining.supervised", "pretraining/supervised.py", "criterion(logits_BC", "0.99999 * criterion(logits_BC"),
+    ("finetuning.last_layer", "finetuning/last_layer.py", "head_only=True", "head_only=False"),
+    ("finetuning.linear_probe", "finetuning/linear_probe.py", "[bool] = True", "[bool] = False"),
+    ("rebalancing.prior_threshold", "rebalancing/prior_threshold.py", "log_odds(logits", "log_odds(quotient"),
+    ("rebalancing.temperature_scaling", "rebalancing/temperature_scaling.py", "logits_BC / t)", "logits_BC / t / t)"),
+    ("samplers.progressively_balanced", "train.py", "phase.steps * self.size", "(phase.steps + 1) * self.size"),
+    ("losses.cross_entropy", "train.py", 'f"order-', 'f"rank-'),
+    ("losses.cross_entropy", "streams.py", '"/".join', '"-".join'),
+]
+
+
+@pytest.mark.parametrize(("key", "file", "old", "new"), CHANGES, ids=[f"{c[1]}: {c[2]}" for c in CHANGES])
+def test_a_changed_constant_trips_it(key, file, old, new):
+    with source_changed(file, old, new), pytest.raises(AssertionError, match="moved without a version"):
+        judge(key)
+    judge(key)
+
+
+def test_every_kind_has_a_change_that_trips_it():
+    assert {key.partition(".")[0] for key, *_ in CHANGES} == {*registry.KINDS} - {"datasets"}
+
+
+# The versions that go with it --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", ["losses.class_weighted", "imbalance.step"])
+def test_a_new_version_wants_a_new_golden(key, tmp_path, monkeypatch):
+    cls = registry.method(*key.split("."))
+    monkeypatch.setattr(cls, "version", 2)
+    with pytest.raises(AssertionError, match=f"{key} is version 2, the golden of 1: run `{COMMAND}`"):
+        judge(key)
+    (tmp_path / f"{key}.json").write_text(make_goldens.path(key).read_text())
+    monkeypatch.setattr(make_goldens, "FOLDER", tmp_path)
+    assert make_goldens.write(key) == "written"
+    judge(key)
+
+
+def test_a_missing_golden_is_an_error_that_says_what_to_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(make_goldens, "FOLDER", tmp_path)
+    with pytest.raises(AssertionError, match=f"run `{COMMAND} losses.cross_entropy`"):
+        judge("losses.cross_entropy")
+
+
+def test_the_command_does_not_bless_numbers_that_moved_without_a_version(tmp_path, monkeypatch):
+    key = "losses.class_weighted"
+    (tmp_path / f"{key}.json").write_text(make_goldens.path(key).read_text())
+    monkeypatch.setattr(make_goldens, "FOLDER", tmp_path)
+    assert make_goldens.write(key) == "as it was"
+    with source_changed("losses/class_weighted.py", "min=1", "min=9"), pytest.raises(SystemExit, match="higher"):
+        make_goldens.write(key)
+    judge(key)
+
+
+def test_another_version_of_what_trains_it_counts_too(monkeypatch):
+    monkeypatch.setattr(registry.method("optimizers", "sgd"), "version", 2)
+    with pytest.raises(AssertionError, match=r"optimizers\.sgd is version 2"):
+        judge("losses.cross_entropy")
+    judge("imbalance.linear")
