@@ -39,10 +39,10 @@ def normal(*shape, seed=0, dtype=torch.float64):
 
 @contextmanager
 def global_randomness_untouched():
-    before = torch.random.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate()
+    before = torch.random.get_rng_state(), str(np.random.get_state(legacy=False)), random.getstate()
     yield
     assert torch.equal(torch.random.get_rng_state(), before[0])
-    assert np.random.get_state()[1].tolist() == before[1]
+    assert str(np.random.get_state(legacy=False)) == before[1]
     assert random.getstate() == before[2]
 
 
