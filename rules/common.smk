@@ -13,6 +13,9 @@ if workflow.is_main_process:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     PLAN.write(planning.PLAN)
+    # What this run is about and where its live view goes, for the logger plugin.
+    told = {"studies": list(PLAN.studies), "tracking": config.get("tracking", "")}
+    logger.info(f"Planned {', '.join(PLAN.studies)}", extra={"plan": told})
 else:  # a job on another machine reads what the main process decided
     PLAN = planning.read()
 
