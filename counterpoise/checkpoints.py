@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,9 @@ def load_foreign(path: Path) -> Tensors:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # the zip reader and the unpickler raise many kinds
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"{path}: not a checkpoint of plain tensors ({reason[:160]})") from None
+        refused = re.search(r"Unsupported \w+ \S+|unsupported \w+ \S+", str(error))
+        reason = f"{refused[0]}; pickled code is never run" if refused else f"{type(error).__name__}: {error}"
+        raise UserError(f"{path}: not a checkpoint of plain tensors ({' '.join(reason.split())[:160]})") from None
     for wrapper in ("state_dict", "model"):
         if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
             content = content[wrapper]
@@ -52,9 +54,14 @@ def load_foreign(path: Path) -> Tensors:
     return {name.removeprefix("module."): value for name, value in content.items()}
 
 
+def under(prefix: str, tensors: Tensors) -> Tensors:
+    """Return the tensors whose names begin with `prefix`, without it."""
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
 def fill(module: torch.nn.Module, prefix: str, tensors: Tensors, where: str) -> None:
     """Copy `prefix + name` into each parameter of `module`; raise UserError on any difference of names or shapes."""
-    found = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+    found = under(prefix, tensors)
     expected = module.state_dict()
     missing, foreign = sorted(expected.keys() - found.keys()), sorted(found.keys() - expected.keys())
     if missing or foreign:

@@ -1,13 +1,12 @@
 """A job's unfinished work, in `partial/` beside the files that it will leave: what a killed run resumes from.
 
-Snakemake deletes the declared files of a failed job; this folder is not declared, so it survives. It goes when
-`run.json` is there.
+Snakemake deletes the declared files of a failed job; this folder is not declared, so it survives. `records.job`
+removes it when `run.json` is there.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,10 @@ class Partial:
     """The checkpoint of the seed in training, the finished seeds, snapshots and the history so far."""
 
     def __init__(self, out: Path, cell: str) -> None:
-        self.folder, self.cell = out / "partial", cell
+        self.folder, self.cell = out / records.PARTIAL, cell
         self.folder.mkdir(parents=True, exist_ok=True)
+        for stale in self.folder.glob(".*.tmp"):  # of a killed process: this one holds the cell's lock
+            stale.unlink()
         self.history = self.folder / "history.jsonl"
 
     def finished(self, seed: int) -> tuple[Tensors, dict[str, Any]] | None:
@@ -53,10 +54,6 @@ class Partial:
         """Write the finished history beside the other files."""
         rows = [{k: v for k, v in row.items() if k != "number"} for row in self._rows()]
         records.write_text(path, "".join(json.dumps(row) + "\n" for row in rows))
-
-    def remove(self) -> None:
-        """Remove the folder, once everything is in the job's own files."""
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _rows(self) -> list[dict[str, Any]]:
         if not self.history.exists():

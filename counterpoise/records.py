@@ -14,6 +14,7 @@ import json
 import os
 import platform
 import resource
+import shutil
 import subprocess
 import sys
 import threading
@@ -23,20 +24,31 @@ from contextlib import contextmanager
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
-from counterpoise.errors import ImpossibleCell, SkippedCell
+from counterpoise.errors import ImpossibleCell, SkippedCell, UserError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Json = dict[str, Any]
+PARTIAL = "partial"  # the folder of a job's unfinished work
 
 
 def write(path: Path, save: Callable[[Path], Any]) -> None:
-    """Call `save` on a temporary name beside `path`, then rename: the file is whole or it is not there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Call `save` on a temporary name beside `path`, then rename: the file is whole or it is not there.
+
+    Raises OSError that names `path` if it cannot be written (a full disk, a folder that is read-only).
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         save(temporary)
         temporary.replace(path)
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -49,6 +61,17 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any, indent: int | None = 1) -> None:
     """Write JSON atomically; NaN is refused because readers of other languages would choke on it."""
     write_text(path, json.dumps(value, indent=indent, allow_nan=False) + "\n")
+
+
+def write_array(path: Path, array: np.ndarray) -> None:
+    """Write a NumPy array atomically."""
+    import numpy as np
+
+    def save(temporary: Path) -> None:
+        with temporary.open("wb") as file:  # by `write` alone: np.save's own way into files hides why one failed
+            np.save(SimpleNamespace(write=file.write), array, allow_pickle=False)
+
+    write(path, save)
 
 
 def read_json(path: Path) -> Any:
@@ -64,7 +87,10 @@ def digest(value: Any) -> str:
 
 @contextmanager
 def lock(folder: Path) -> Iterator[None]:
-    """Hold the lock of a cell; a second process waits for the first to end or die."""
+    """Hold the lock of a folder; a second process waits for the first to end or die.
+
+    Only its holder writes to the folder, so the temporary files found there are those of a process that was killed.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as handle:
         try:
@@ -72,12 +98,13 @@ def lock(folder: Path) -> Iterator[None]:
         except BlockingIOError:
             print(f"waiting: another process is computing {folder}", file=sys.stderr, flush=True)
             fcntl.flock(handle, fcntl.LOCK_EX)
+        for stale in folder.glob(".*.tmp"):
+            stale.unlink()
         yield
 
 
-def die_with_parent(interval: float = 0.5) -> None:
-    """End this process soon after the process that started it has died (Snakemake may be killed outright)."""
-    parent = os.getppid()
+def die_with(parent: int, interval: float = 0.5) -> None:
+    """End this process soon after its parent has died (Snakemake may be killed outright), or now if it has already."""
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -89,7 +116,7 @@ def die_with_parent(interval: float = 0.5) -> None:
 
 @contextmanager
 def job(out: Path, spec: Json, outputs: dict[str, Callable[[Path], None]]) -> Iterator[Json]:
-    """Run one job in `out`: hold its lock, write `spec.json` first and `run.json` last.
+    """Run one job in `out`: hold its lock, write `spec.json` first and `run.json` last, then remove `partial/`.
 
     The body fills the dictionary it is given (diverged, steps, images ...). `ImpossibleCell` is a result:
     `outputs` then says how to write each declared file empty, and `run.json` says why. Any other exception
@@ -118,11 +145,14 @@ def job(out: Path, spec: Json, outputs: dict[str, Callable[[Path], None]]) -> It
             **environment(),
         }
         write_json(out / "run.json", run)
+        shutil.rmtree(out / PARTIAL, ignore_errors=True)
 
 
 def require_parents(folders: list[Path]) -> None:
     """Skip this job, with the reason, if a parent is itself a failure."""
     for folder in folders:
+        if not (folder / "run.json").exists():
+            raise UserError(f"{folder}: not computed yet; `snakemake` computes it before this")
         run = read_json(folder / "run.json")
         if run["status"] != "done":
             raise SkippedCell(f"{folder} {run['status']}: {run['error']}")
@@ -148,7 +178,9 @@ def environment() -> Json:
 
 def _git(root: Path, *arguments: str) -> str | None:
     try:
-        done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            ["git", "--no-optional-locks", "-C", str(root), *arguments], capture_output=True, text=True, check=True
+        )
     except (OSError, subprocess.CalledProcessError):
         return None  # an installed package or an unpacked archive has no history
     return done.stdout.strip()

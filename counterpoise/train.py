@@ -91,7 +91,7 @@ class Phase:
 
     def snapshot_steps(self) -> set[int]:
         """Return the steps after which test predictions are kept, equally spaced, the last step left out."""
-        return {self.steps * (i + 1) // (self.snapshots + 1) for i in range(self.snapshots)}
+        return {self.steps * (i + 1) // (self.snapshots + 1) for i in range(self.snapshots)} - {0}
 
 
 class Batches:
@@ -132,6 +132,7 @@ class State:
     loss_sum: float = 0.0
     hits: int = 0
     images: int = 0
+    seconds: float = 0.0
     seen: list[int] = field(default_factory=list)
     diverged: dict[str, Any] | None = None
 
@@ -152,8 +153,8 @@ def train(
 ) -> State:
     """Train `net` in place through all phases and return the final state.
 
-    `save(tensors, state)` is called every CHECKPOINT_SECONDS, `log(row, phase number)` ROWS times in a phase, `snapshot(step)`
-    where a phase asks for it. A loss that is not finite ends the run with `state.diverged` set.
+    `save(tensors, state)` is called every CHECKPOINT_SECONDS, `log(row, phase number)` ROWS times in a phase,
+    `snapshot(step)` where a phase asks for it. A loss that is not finite ends the run with `state.diverged` set.
     """
     state, optimizer_state = State(seen=[0] * len(counts_C)), {}
     if resume:
@@ -161,7 +162,8 @@ def train(
         state = State(**meta)
         checkpoints.fill(net, "net.", tensors, "checkpoint")
         optimizer_state = {k: v for k, v in tensors.items() if k.startswith("optimizer.")}
-    saved_at = time.monotonic()
+    began = time.monotonic() - state.seconds
+    saved_at = state.seconds
     for number, phase in enumerate(phases):
         if number < state.phase:
             continue
@@ -192,6 +194,7 @@ def train(
             if not math.isfinite(value):
                 reason = f"loss {value} at step {state.step}, epoch {epoch:.2f}, learning rate {lr:g}"
                 state.diverged = {"step": state.step, "epoch": epoch, "lr": lr, "reason": reason}
+                bar.close()
                 return state
             state.loss_sum, state.hits = state.loss_sum + value, state.hits + int(hits)
             state.images += len(labels)
@@ -205,9 +208,10 @@ def train(
             if state.step in snapshots:
                 snapshot(state.step)
                 net.train()
-            if time.monotonic() - saved_at >= CHECKPOINT_SECONDS:
+            state.seconds = time.monotonic() - began
+            if state.seconds - saved_at >= CHECKPOINT_SECONDS:
                 save(_tensors(net, optimizer, parameters), vars(state))
-                saved_at = time.monotonic()
+                saved_at = state.seconds
         bar.close()
         if number + 1 < len(phases):
             state.phase, state.step, optimizer_state = number + 1, 0, {}
@@ -251,7 +255,7 @@ def _tensors(net: Net, optimizer: torch.optim.Optimizer, parameters: list[nn.Par
 def _restore(optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], tensors: checkpoints.Tensors) -> None:
     for key, value in tensors.items():
         _, i, name = key.split(".", 2)
-        optimizer.state[parameters[int(i)]][name] = value
+        optimizer.state[parameters[int(i)]][name] = value.clone()  # else it stays mapped to the file
 
 
 @torch.no_grad()

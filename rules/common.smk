@@ -1,4 +1,5 @@
 # The plan, and the few lookups that rules need of it.
+import os
 import subprocess
 import sys
 
@@ -18,6 +19,8 @@ if workflow.is_main_process:
     logger.info(f"Planned {', '.join(PLAN.studies)}", extra={"plan": told})
 else:  # a job on another machine reads what the main process decided
     PLAN = planning.read()
+
+os.environ["COUNTERPOISE_PARENT"] = str(os.getpid())  # jobs end when this process is killed
 
 REPORTS = [f"results/report/{study['report']}/index.html" for study in PLAN.studies.values()]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,6 @@ def run(
         checkpoints.save(out / "model.safetensors", tensors)
         partial.publish_history(out / "history.jsonl")
         records.write(out / "predictions.parquet", lambda p: table.write(p, result["diverged"]))
-    partial.remove()
 
 
 def _train_neural(
@@ -78,7 +78,7 @@ def _train_neural(
     replicate = f"-replicate-{section['replicate']}" if section["replicate"] else ""
     net = train.build(build("models", cfg["model"]), task, table.shape, len(table.classes), seed, f"train{replicate}")
     if given is not None:
-        mine = {k.removeprefix(f"{seed}/"): v for k, v in given.items() if k.startswith(f"{seed}/")}
+        mine = checkpoints.under(f"{seed}/", given)
         if not mine:
             reason = {"step": 0, "epoch": 0.0, "lr": None, "reason": "its pretraining diverged"}
             return State(seen=[0] * len(counts), diverged=reason), _nothing, {}
@@ -117,9 +117,16 @@ def _train_neural(
 
 
 def _fit_classical(
-    cfg: dict, rows: Sample, counts: Tensor, given: None, table: Predictions, partial: Partial, seed: int
+    cfg: dict,
+    rows: Sample,
+    counts: Tensor,
+    given: checkpoints.Tensors | None,
+    table: Predictions,
+    partial: Partial,
+    seed: int,
 ) -> tuple[State, Logits, checkpoints.Tensors]:
     """Fit on one epoch of the sampler; logits are log-probabilities, with zero probabilities held at 1e-6."""
+    began = time.monotonic()
     positions = build("samplers", cfg["sample"]).draw(
         rows.labels,
         epoch=0,
@@ -129,6 +136,11 @@ def _fit_classical(
     )
     x, y = rows.batch(positions)
     model = build("models", cfg["model"]).fit(rows.standardise(x).flatten(1).numpy(), y.numpy(), seed)
+    state = State(
+        images=len(y),
+        seconds=time.monotonic() - began,
+        seen=torch.bincount(y, minlength=len(counts)).tolist(),
+    )
 
     def logits(x: np.ndarray, ids: np.ndarray) -> np.ndarray:
         inputs = rows.standardise(torch.from_numpy(x[ids]).float()).flatten(1).numpy()
@@ -136,8 +148,7 @@ def _fit_classical(
         probability[:, model.classes_] = model.predict_proba(inputs)
         return np.log(probability.clip(1e-6)).astype(np.float32)
 
-    seen = torch.bincount(y, minlength=len(counts)).tolist()
-    return State(step=0, images=len(y), seen=seen), logits, {}
+    return state, logits, {}
 
 
 def train_seed(
@@ -193,6 +204,8 @@ def count_work(result: dict[str, Any], state: State, rows: int) -> None:
     result["images"] = result.get("images", 0) + state.images
     result["steps"] = max(result.get("steps", 0), state.step)
     result["epochs"] = round(max(result.get("epochs", 0), state.images / rows), 2)
+    result["train_seconds"] = round(result.get("train_seconds", 0) + state.seconds, 3)
+    result["images_per_second"] = round(result["images"] / max(result["train_seconds"], 1e-3), 1)
 
 
 def _nothing(x: np.ndarray, ids: np.ndarray) -> np.ndarray:
@@ -245,7 +258,7 @@ class Predictions:
     def keep_snapshot(self, step: int, logits: Logits, folder: Path) -> None:
         """Write the test logits of a step to `folder`, so that a resumed run has them."""
         kept = logits(self.test_x, np.arange(len(self.test_y)))
-        records.write(self._snapshot(step, folder), lambda p: _save_array(p, kept))
+        records.write_array(self._snapshot(step, folder), kept)
 
     def add_snapshot(self, step: int, folder: Path) -> None:
         """Add the test predictions that `keep_snapshot` wrote."""
@@ -295,11 +308,6 @@ class Predictions:
 
     def _add(self, selection: str, split: str, ids: np.ndarray, labels: np.ndarray, logits: np.ndarray) -> None:
         self.parts.append((self.seed, selection, split, ids, labels, logits))
-
-
-def _save_array(path: Path, array: np.ndarray) -> None:
-    with path.open("wb") as file:  # np.save would add .npy to a temporary name
-        np.save(file, array, allow_pickle=False)
 
 
 def _balanced_accuracy(logits_NC: np.ndarray, labels_N: np.ndarray) -> float:

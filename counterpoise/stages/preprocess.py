@@ -24,7 +24,7 @@ def run(cfg: dict[str, Any], *, out: Path, spec: dict[str, Any]) -> None:
     with records.job(out, spec, {}):
         arrays, meta = decode(cfg["data"])
         for part, array in zip(PARTS, arrays, strict=True):
-            records.write(out / f"{part}.npy", partial(_save, array=array))
+            records.write_array(out / f"{part}.npy", array)
         records.write_json(out / "meta.json", meta)
 
 
@@ -45,8 +45,3 @@ def decode(spec: dict[str, Any]) -> tuple[tuple[np.ndarray, ...], dict[str, Any]
         "data_hash": found,
     }
     return (train_x, train_y, test_x, test_y), meta
-
-
-def _save(path: Path, array: np.ndarray) -> None:
-    with path.open("wb") as file:  # np.save would append .npy to a temporary name
-        np.save(file, array, allow_pickle=False)

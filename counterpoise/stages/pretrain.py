@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from counterpoise import checkpoints, records, train
+from counterpoise.errors import UserError
 from counterpoise.partial import Partial
 from counterpoise.registry import build
 from counterpoise.stages import finetune
@@ -32,13 +33,13 @@ def run(cfg: dict[str, Any], *, data: Path, sample: Path, seeds: list[int], out:
         else:
             tensors = _trained(cfg, data, sample, seeds, out, spec, result)
         checkpoints.save(out / "model.safetensors", tensors)
-    Partial(out, spec["cell"]).remove()
 
 
 def _trained(
     cfg: dict, data: Path, sample: Path, seeds: list[int], out: Path, spec: dict, result: dict
 ) -> checkpoints.Tensors:
-    section, partial, tensors = cfg["pretrain"], Partial(out, spec["cell"]), {}
+    section, partial = cfg["pretrain"], Partial(out, spec["cell"])
+    tensors: checkpoints.Tensors = {}
     task = build("pretraining", section["method"])
     phase = Phase(
         steps=section["steps"],
@@ -54,31 +55,41 @@ def _trained(
         rows, counts = finetune.training_rows(data, sample, seed)
         net = train.build(build("models", cfg["model"]), task, *finetune.shape_of(data), seed)
         state = finetune.train_seed(net, [phase], rows, counts, "pretrain", seed, partial)
+        finetune.count_work(result, state, len(rows.labels))
         if state.diverged:
             result["diverged"][str(seed)] = state.diverged
             continue
         keep = ("encoder.", "head.") if task.transfers_head else ("encoder.",)
         tensors |= {f"{seed}/{name}": v for name, v in net.state_dict().items() if name.startswith(keep)}
-        finetune.count_work(result, state, len(rows.labels))
     partial.publish_history(out / "history.jsonl")
     return tensors
 
 
 def _given(cfg: dict, data: Path, seeds: list[int]) -> checkpoints.Tensors:
-    """Return the given file's encoder (and head, if it has one) under every seed."""
-    path = Path(cfg["pretrain"]["method"]["path"])
+    """Return the given file's encoder (and head, if it has one) under every seed.
+
+    The file holds one network, or one for each seed as this project's `model.safetensors` does.
+    """
+    method = build("pretraining", cfg["pretrain"]["method"])
+    path = Path(method.path)
+    if method.fingerprint() != cfg["fingerprint"]:
+        raise UserError(f"{path}: is another file than when this run was planned; start snakemake again")
     given = checkpoints.load_foreign(path)
-    shape, classes = finetune.shape_of(data)
-    net = train.build(build("models", cfg["model"]), build("pretraining", {"name": "supervised"}), shape, classes, 0)
-    named = any(name.startswith("encoder.") for name in given)
-    checkpoints.fill(net.encoder, "encoder." if named else "", given, str(path))
-    parts: dict[str, torch.nn.Module] = {"encoder": net.encoder}
-    if any(name.startswith("head.") for name in given):
-        checkpoints.fill(net.head, "head.", given, str(path))
-        parts["head"] = net.head
-    return {
-        f"{seed}/{part}.{name}": value
-        for seed in seeds
-        for part, module in parts.items()
-        for name, value in module.state_dict().items()
-    }
+    by_seed = all(name.partition("/")[0].isdigit() for name in given)
+    task = build("pretraining", {"name": "supervised"})
+    net = train.build(build("models", cfg["model"]), task, *finetune.shape_of(data), 0)
+    tensors: checkpoints.Tensors = {}
+    for seed in seeds:
+        mine = checkpoints.under(f"{seed}/", given) if by_seed else given
+        if not mine:
+            found = sorted({int(name.partition("/")[0]) for name in given})
+            raise UserError(f"{path}: has no network of seed {seed}; found those of seeds {found}")
+        named = any(name.startswith("encoder.") for name in mine)
+        checkpoints.fill(net.encoder, "encoder." if named else "", mine, str(path))
+        parts: dict[str, torch.nn.Module] = {"encoder": net.encoder}
+        if any(name.startswith("head.") for name in mine):
+            checkpoints.fill(net.head, "head.", mine, str(path))
+            parts["head"] = net.head
+        for part, module in parts.items():
+            tensors |= {f"{seed}/{part}.{name}": value.clone() for name, value in module.state_dict().items()}
+    return tensors
