@@ -1,0 +1,193 @@
+"""Publish: the committed summary of one study, `published/<study>.<scale>.json`, and the same numbers as Markdown.
+
+It holds what a reader needs to judge and cite a verdict without computing anything, and refuses what could not be
+reproduced: results with jobs missing, and results of code that no commit holds.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from counterpoise import records
+from counterpoise.errors import UserError, nearest
+from counterpoise.plan import RESULTS, Plan
+from counterpoise.records import Json
+from counterpoise.report import page, words
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FOLDER = Path("published")
+SHOWN: tuple[str, ...] = (
+    "text",
+    "form",
+    "scope",
+    "metric",
+    "selection",
+    "split",
+    "verdict",
+    "effect",
+    "interval",
+    "level",
+    "p",
+    "p_holm",
+)
+SHOWN += (
+    "n",
+    "margin",
+    "smallest_detectable",
+    "n_to_settle",
+    "diverged",
+    "reason",
+    "sentence",
+    "concerns",
+    "agreement",
+)
+
+
+def publish(plan: Plan, name: str, *, allow_dirty: bool = False, folder: Path = FOLDER) -> Path:
+    """Write the summary of `<study>.<scale>` from its report, and return the JSON file.
+
+    Raises UserError if the study is not planned, has no report, has gaps, or was computed from a tree with
+    uncommitted changes; with `allow_dirty` the file says so instead.
+    """
+    if name not in plan.studies:
+        raise UserError(f"publish: no study '{name}' in the plan{nearest(name, plan.studies)}")
+    study = plan.studies[name]
+    report = RESULTS / "report" / study["report"]
+    if not (report / "claims.json").exists():
+        key, scale = study["name"], study["scale"]
+        raise UserError(f"publish: {name} has no report; run `counterpoise run --studies {key} --scale {scale}`")
+    document = records.read_json(report / "claims.json")
+    missing = [gap for gap in document["gaps"] if gap["status"] == "missing"]
+    if missing:
+        raise UserError(f"publish: {name} lacks {len(missing)} jobs, the first is {missing[0]['cell']}; compute them")
+    dirty = document["dirty"] or document["provenance"]["dirty"]
+    if dirty and not allow_dirty:
+        raise UserError(
+            f"publish: {name} was computed with uncommitted changes; commit and recompute, or --allow-dirty"
+        )
+    import pandas as pd
+
+    summary = _summary(document, study, pd.read_parquet(report / "table.parquet"), dirty)
+    records.write_json(folder / f"{name}.json", summary)
+    records.write_text(folder / f"{name}.md", _markdown(summary))
+    return folder / f"{name}.json"
+
+
+def _summary(document: Json, study: Json, table: pd.DataFrame, dirty: bool) -> Json:
+    scopes = list(dict.fromkeys(claim["scope"] for claim in document["claims"]))
+    work = document["provenance"]
+    return {
+        "key": document["key"],
+        "study": document["study"],
+        "scale": document["scale"],
+        "title": document["title"],
+        "source": document["source"],
+        "note": document["note"],
+        "scope": scopes[0] if len(scopes) == 1 else scopes,
+        "commit": work["commits"][0] if len(work["commits"]) == 1 else work["commits"],
+        "dirty": dirty,
+        "verdicts_commit": document["commit"],
+        "versions": work["versions"],
+        "lock": work["lock_hashes"],
+        "data": work["data"],
+        "cpu": work["cpus"],
+        "seeds": document["seeds"],
+        "budget": document["settings"]["budget"],
+        "settings": document["settings"],
+        "hours": round(work["hours"], 2),
+        "gate": document["gate"],
+        "claims": [{k: claim[k] for k in SHOWN} for claim in document["claims"]],
+        "failures": document["gaps"],
+        "diverged": document["diverged"],
+        "table": _table(study, table),
+    }
+
+
+def _table(study: Json, table: pd.DataFrame) -> list[Json]:
+    """Return mean, sd and n of the main metrics of every case and grid point, and over all points (point null)."""
+    from counterpoise.report import summaries
+
+    primary = (study["primary"]["selection"], "test", study["primary"]["metric"])
+    columns = [primary, *(("last", "test", m) for m in words.MAIN), ("last", "train", "accuracy")]
+    overall, each = summaries.over_points(table), summaries.means(table)
+    rows = []
+    for case in study["cases"]:
+        for point in [None, *dict.fromkeys(entry["point"] for entry in study["entries"])]:
+            for selection, split, metric in dict.fromkeys(columns):
+                key: tuple[str, ...] = (
+                    (case, selection, split, metric) if point is None else (case, point, selection, split, metric)
+                )
+                cell = (overall if point is None else each).get(key)
+                if cell:
+                    about = {"case": case, "point": point, "metric": metric, "selection": selection, "split": split}
+                    rows.append(about | {k: cell[k] for k in ("mean", "sd", "n")})
+    return rows
+
+
+def _markdown(summary: Json) -> str:
+    """Return the summary for people; every number is one of the JSON file, with fewer digits."""
+    seeds, commits = summary["seeds"], summary["commit"]
+    commit = commits if isinstance(commits, str) else ", ".join(commits) or "unknown"
+    lines = [
+        f"# {summary['title']}",
+        "",
+        f"Study `{summary['study']}` at scale `{summary['scale']}`, seeds {seeds[0]} to {seeds[-1]}. "
+        f"Source: {summary['source'].get('paper', '')}.",
+        "",
+        words.SCALES.get(summary["scale"], ""),
+        *([summary["note"]] if summary["note"] else []),
+        "",
+        f"On {summary['settings']['data']}, {summary['settings']['model']}, {summary['settings']['counts']}, "
+        f"{summary['budget']}.",
+        "",
+        "| claim | scope | verdict | effect | interval | margin | p (Holm) | n | detectable |",
+        "|---|---|---|--:|:-:|--:|--:|--:|--:|",
+    ]
+    for claim in summary["claims"]:
+        interval = "–" if claim["interval"] is None else "[{}, {}]".format(*map(_shown, claim["interval"]))
+        cells = [claim["text"], claim["scope"], f"**{claim['verdict']}**", _shown(claim["effect"]), interval]
+        cells += [_shown(claim["margin"]), page.p_value(claim["p_holm"]), str(claim["n"])]
+        cells = [cell.replace("|", "\\|").replace("\n", " ") for cell in [*cells, _shown(claim["smallest_detectable"])]]
+        lines.append("| " + " | ".join(cells) + " |")
+    lines.append("")
+    for number, claim in enumerate(summary["claims"], 1):
+        concerns = f" Not tested here: {claim['concerns']}." if claim["concerns"] else ""
+        reason = f" {claim['reason'][:1].upper()}{claim['reason'][1:]}." if claim["reason"] else ""
+        lines.append(f"{number}. {claim['sentence']}{concerns}{reason}")
+    lines += ["", *_markdown_table(summary["table"]), ""]
+    if summary["failures"] or summary["diverged"]:
+        lines += ["## Failures", ""]
+        lines += [
+            f"- {gap['status']}: `{gap['cell']}` ({gap['seeds']}): {gap['reason']}" for gap in summary["failures"]
+        ]
+        lines += [f"- diverged {d['k']} of {d['n']}: {d['case']} {d['point']}" for d in summary["diverged"]] + [""]
+    warning = " **Some of it was computed with uncommitted changes.**" if summary["dirty"] else ""
+    versions = ", ".join(f"{package} {' and '.join(found)}" for package, found in summary["versions"].items())
+    lines.append(
+        f"Computed at commit {commit} on {', '.join(summary['cpu'])} in {summary['hours']} hours.{warning} {versions}."
+    )
+    return "\n".join(lines) + "\n"
+
+
+def _markdown_table(rows: list[Json]) -> list[str]:
+    """Return mean ± sd (n) with a column for each metric."""
+    columns = list(dict.fromkeys((r["selection"], r["split"], r["metric"]) for r in rows))
+    held = {(r["case"], r["point"], r["selection"], r["split"], r["metric"]): r for r in rows}
+    names = [words.metric(m) + ("" if s == "test" else f" ({words.SPLITS[s]})") for _, s, m in columns]
+    lines = ["Mean ± standard deviation over seeds (n).", "", "| case | grid point | " + " | ".join(names) + " |"]
+    lines.append("|---|---|" + "--:|" * len(columns))
+    for case, point in dict.fromkeys((r["case"], r["point"]) for r in rows):
+        cells = []
+        for column in columns:
+            cell = held.get((case, point, *column))
+            spread = "" if cell is None or cell["sd"] is None else f" ± {page.number(cell['sd'])}"
+            cells.append(f"{page.number(cell['mean'])}{spread} ({cell['n']})" if cell else "–")
+        lines.append(f"| {case} | {'all' if point is None else point or '–'} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def _shown(value: float | None) -> str:
+    return "–" if value is None else page.number(value, 4)

@@ -1,0 +1,101 @@
+"""Pages from templates: how a number is written, and what a template is given."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from counterpoise.records import Json
+from counterpoise.report import words
+
+FOLDER = Path(__file__).parent
+
+
+def render(template: str, **context: Any) -> str:
+    """Return a page; every text is escaped, and the style sheet is inside."""
+    from markupsafe import Markup
+
+    style = Markup((FOLDER / "style.css").read_text(encoding="utf-8"))
+    return _environment().get_template(template).render(style=style, **context)
+
+
+@cache
+def _environment() -> Any:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(FOLDER),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters |= {
+        "number": number,
+        "p": p_value,
+        "plain": words.plain,
+        "metric": words.metric,
+        "range": drawn_interval,
+        "capitalize_first": lambda text: text[:1].upper() + text[1:],
+    }
+    environment.globals |= {
+        "verdicts": words.VERDICTS,
+        "scales": words.SCALES,
+        "scopes": words.SCOPES,
+        "selections": words.SELECTIONS,
+        "splits": words.SPLITS,
+        "status": words.STATUS,
+    }
+    return environment
+
+
+def number(value: float, digits: int = 3, sign: bool = False) -> str:
+    """Write a number with a fixed count of digits, a true minus, and never a minus zero."""
+    text = f"{value:+,.{digits}f}" if sign else f"{value:,.{digits}f}"
+    if not any(c in "123456789" for c in text):
+        text = text.lstrip("+-")
+    return text.replace("-", "−").replace(",", "\u202f")
+
+
+def p_value(value: float | None) -> str:
+    """Write a p-value: three digits, or that it is smaller than they can show."""
+    if value is None:
+        return "–"
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def drawn_interval(claim: Json) -> Any:
+    """Return a drawing of a claim's effect and interval against zero and the margin; the row has the numbers."""
+    from markupsafe import Markup
+
+    if not claim["interval"] or claim["form"] == "exists":
+        return ""
+    (low, high), effect, margin = claim["interval"], claim["effect"], claim["margin"]
+    reach = 1.08 * max(abs(low), abs(high), margin)
+
+    def at(value: float) -> str:
+        return f"{75 + 74 * value / reach:.1f}"
+
+    return Markup(
+        '<svg class="range" viewBox="0 0 150 24" aria-hidden="true">'
+        f'<rect class="margin" x="{at(-margin)}" y="3" width="{148 * margin / reach:.1f}" height="18"/>'
+        '<path class="zero" d="M75 0V24"/>'
+        f'<path class="line" d="M{at(low)} 12H{at(high)}M{at(low)} 8V16M{at(high)} 8V16"/>'
+        f'<circle class="dot" cx="{at(effect)}" cy="12" r="3.4"/></svg>'
+    )
+
+
+def outcome(claims: list[Json]) -> str:
+    """Return how many claims came to which verdict, in words."""
+    if not claims:
+        return "The study states no claim at this scale."
+    counts = count_verdicts(claims)
+    told = ", ".join(f"{n} {name}" for name, n in counts.items())
+    return f"{len(claims)} {'claim' if len(claims) == 1 else 'claims'}: {told}."
+
+
+def count_verdicts(claims: list[Json]) -> dict[str, int]:
+    """Return the number of claims of each verdict that occurs, in the order of `words.VERDICTS`."""
+    given = [claim["verdict"] for claim in claims]
+    return {name: given.count(name) for name in words.VERDICTS if name in given}

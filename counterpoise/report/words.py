@@ -1,0 +1,62 @@
+"""What the names in the files are called on a page."""
+
+METRICS = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "recall": "recall",
+    "many_recall": "head recall",
+    "medium_recall": "middle recall",
+    "few_recall": "tail recall",
+    "worst_recall": "worst-class recall",
+    "macro_f1": "macro F1",
+    "g_mean": "G-mean",
+    "h_mean": "H-mean",
+    "mcc": "MCC",
+    "auc_ovr": "AUC, one against rest",
+    "auc_ovo": "AUC, one against one",
+    "auprc": "AUPRC",
+    "prevalence": "prevalence",
+    "ece": "ECE",
+    "classwise_ece": "classwise ECE",
+    "brier": "Brier score",
+    "log_loss": "log loss (nats)",
+    "recall_at_precision": "recall at precision .9",
+    "expected_cost": "expected cost",
+}
+MAIN = ("balanced_accuracy", "accuracy", "auc_ovr", "macro_f1", "many_recall", "few_recall")
+SPLITS = {"test": "test", "val": "validation", "train": "training", "train-test": "training minus test"}
+SELECTIONS = {
+    "last": "last step",
+    "best_on_test": "best on test (published protocol only)",
+    "last-best": "last minus best on test",
+}
+SCALES = {
+    "smoke": "A smoke run: seconds, to see that the pipeline works. It never gives a verdict on the paper.",
+    "small": "A scaled-down run that two processor cores can do. It is not the published experiment: data, network or "
+    "budget are smaller, and published values are shown for orientation only.",
+    "full": "The published protocol, as far as the paper and its code state it.",
+}
+VERDICTS = {  # verdict -> (class of its mark, meaning); the order is that of the index
+    "reproduced": ("yes", "the interval lies above zero and the effect is at least the margin"),
+    "ordering only": ("partly", "the interval lies above zero, the magnitude is smaller or does not agree"),
+    "not reproduced": ("no", "the interval excludes an effect as large as the margin"),
+    "refuted": ("against", "the interval lies below zero and the effect is at least the margin, the other way"),
+    "inconclusive": ("open", "the interval decides nothing; the smallest detectable effect is stated"),
+    "no verdict": ("none", "a smoke run never gives one"),
+}
+SCOPES = {
+    "as_published": "as published",
+    "scaled": "scaled: the same task and method, less data or budget",
+    "analogue": "analogue: another task or modality stands in, so neither reproduced nor refuted can be said",
+}
+STATUS = {"missing": "not computed", "failed": "failed", "skipped": "skipped", "done": "done"}
+
+
+def metric(name: str) -> str:
+    """Return a metric's name for people."""
+    return METRICS.get(name, name.replace("_", " "))
+
+
+def plain(name: str) -> str:
+    """Return a case's or a factor's name for people."""
+    return name.replace("_", " ")

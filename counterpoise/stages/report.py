@@ -1,0 +1,195 @@
+"""Report: judges the claims of a study and writes its page.
+
+Writes `table.parquet` (the tidy measurements), `claims.json` (the verdicts, and what they rest on) and `index.html`
+(self-contained). It reads results only: no number of a study is made here that is not a mean or an interval of
+`table.parquet`.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from counterpoise import __version__, records, tables
+from counterpoise.errors import UserError
+from counterpoise.plan import RESULTS, Plan
+from counterpoise.records import Json
+from counterpoise.report import page, words
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FOLDER = RESULTS / "report"
+
+
+def run(plan: Plan, name: str) -> None:
+    """Write the report of the study whose report cell is `name`; Snakemake calls this when all cells are there."""
+    study = next((s for s in plan.studies.values() if s["report"] == name), None)
+    if study is None:
+        raise UserError(f"no study of the plan has the report cell '{name}'; `snakemake -n` makes a new plan")
+    _write(plan, study, FOLDER / name)
+    shutil.rmtree(_partial_folder(study), ignore_errors=True)
+
+
+def partial(plan: Plan, name: str) -> Path:
+    """Write what can be written of `<study>.<scale>`, its gaps named, and return the page."""
+    return _write(plan, plan.studies[name], _partial_folder(plan.studies[name]))
+
+
+def page_of(study: Json) -> Path | None:
+    """Return the newest page of a study: of all its cells, or of those that are there."""
+    whole, part = FOLDER / study["report"] / "index.html", _partial_folder(study) / "index.html"
+    return whole if whole.exists() else part if part.exists() else None
+
+
+def _partial_folder(study: Json) -> Path:
+    return FOLDER / f"{study['name']}.{study['scale']}-partial"
+
+
+def _write(plan: Plan, study: Json, folder: Path) -> Path:
+    from counterpoise.report import study_page
+
+    with records.lock(folder):
+        found = tables.rows(plan, study)
+        table = tables.measurements(found, study)
+        document = judge(plan, study, found, table)
+        html = study_page.render(study, document, found, table)
+        records.write(folder / "table.parquet", lambda path: table.to_parquet(path, index=False))
+        records.write_json(folder / "claims.json", document)
+        records.write_text(folder / "index.html", html)
+    return folder / "index.html"
+
+
+def judge(plan: Plan, study: Json, found: list[tables.Row], table: pd.DataFrame) -> Json:
+    """Return what `claims.json` holds: the verdict of every claim, what it rests on, and where that came from."""
+    from counterpoise import claims
+    from counterpoise.report import summaries
+
+    gate = summaries.gate(table, study)
+    settings = _settings(study, found)
+    parsed = claims.parse_claims(
+        study["claims"],
+        cases=study["cases"],
+        factors=tables.factors(study),
+        metrics=words.METRICS,
+        primary=study["primary"],
+        where=f"config/studies/{study['name']}.yaml",
+    )
+    verdicts = claims.judge(
+        parsed,
+        table.assign(seed=table["seed"] - study["seeds"][0]),  # pilot seeds do not begin at 0
+        scale=study["scale"],
+        seeds=len(study["seeds"]),
+        references=study["reference"],
+        family_size=family_size(plan, study),
+        settings=settings,
+        gate=gate,
+    )
+    here = records.environment()
+    return {
+        "key": key_of(study),
+        "study": study["name"],
+        "scale": study["scale"],
+        "title": study["title"],
+        "source": study["source"],
+        "note": study["note"],
+        "seeds": study["seeds"],
+        "version": __version__,
+        "commit": here["commit"],
+        "dirty": here["dirty"],
+        "settings": settings,
+        "gate": gate,
+        "claims": [row | {"key": row["key"] or key_of(study)} for row in verdicts],
+        "gaps": tables.gaps(found),
+        "diverged": tables.diverged(found),
+        "provenance": tables.provenance(found),
+    }
+
+
+def key_of(study: Json) -> str:
+    """Return the row of the literature that a study belongs to."""
+    return str(study["name"].split("_", 1)[0])
+
+
+def family_size(plan: Plan, study: Json) -> int:
+    """Return the number of claims of a study's key over all its planned studies of the same scale."""
+    family = (s for s in plan.studies.values() if (key_of(s), s["scale"]) == (key_of(study), study["scale"]))
+    return sum(len(s["claims"]) for s in family)
+
+
+def _settings(study: Json, found: list[tables.Row]) -> dict[str, str]:
+    """Return data, model, counts and budget in words, for the sentence of every verdict."""
+    recipes = [entry["recipe"] for entry in study["entries"]]
+    names = dict.fromkeys(recipe["data"]["name"] for recipe in recipes)
+    shapes: dict[str, str] = {}
+    for _, stages in found:
+        path = stages["preprocess"].folder / "meta.json"
+        if path.exists():
+            meta = records.read_json(path)
+            size = (
+                " × ".join(map(str, meta["shape"][1:])) if meta["kind"] == "image" else f"{meta['shape'][0]} features"
+            )
+            shapes[meta["name"]] = f" ({size})"
+    counts = tables.class_counts(found, study)["design"].tolist()
+    images = f"{max(counts):,} to {min(counts):,} training examples a class" if counts else "counts unknown"
+    steps = [
+        r["finetune"]["steps"] + (r["pretrain"]["method"]["name"] != "none") * r["pretrain"]["steps"] for r in recipes
+    ]
+    return {
+        "data": " and ".join(words.plain(name) + shapes.get(name, "") for name in names),
+        "model": " and ".join(dict.fromkeys(words.plain(recipe["model"]["name"]) for recipe in recipes)),
+        "counts": images,
+        "budget": f"{_span(steps)} steps of {_span(r['finetune']['batch_size'] for r in recipes)}",
+    }
+
+
+def _span(values: Iterable[int]) -> str:
+    low, high = min(held := list(values)), max(held)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def index(plan: Plan) -> Path:
+    """Write `results/report/index.html`, the overview of all studies of the plan, and return it.
+
+    Reads `claims.json` files only and imports neither pandas nor matplotlib.
+    """
+    listed = [_listing(study) for study in plan.studies.values()]
+    listed.sort(key=lambda s: (s["key"], s["name"], s["scale"]))
+    groups: dict[str, list[Json]] = {}
+    for study in listed:
+        groups.setdefault(study["key"], []).append(study)
+    scales = [scale for scale in words.SCALES if any(s["scale"] == scale and s["counts"] for s in listed)]
+    totals = {
+        name: {scale: sum(s["counts"].get(name, 0) for s in listed if s["scale"] == scale) for scale in scales}
+        for name in words.VERDICTS
+        if any(name in s["counts"] for s in listed)
+    }
+    html = page.render(
+        "index.html.j2",
+        studies=listed,
+        groups=groups,
+        scales=scales,
+        totals=totals,
+        claims=sum(sum(s["counts"].values()) for s in listed),
+        waiting=sum(s["link"] is None for s in listed),
+    )
+    records.write_text(FOLDER / "index.html", html)
+    return FOLDER / "index.html"
+
+
+def _listing(study: Json) -> dict[str, Any]:
+    """Return a study's line of the overview."""
+    about = {"key": key_of(study), "name": study["name"], "scale": study["scale"], "title": study["title"]}
+    about |= {"paper": study["source"].get("paper", ""), "seeds": len(study["seeds"])}
+    html = page_of(study)
+    if html is None or not (path := html.with_name("claims.json")).exists():
+        return about | {"link": None, "counts": {}, "state": "not computed"}
+    document = records.read_json(path)
+    gaps = len(document["gaps"])
+    diverged = sum(entry["k"] for entry in document["diverged"])
+    state = f"incomplete: {gaps} missing or failed" if gaps else "complete"
+    state += f"; {diverged} diverged" if diverged else ""
+    link = html.relative_to(FOLDER).as_posix()
+    return about | {"link": link, "counts": page.count_verdicts(document["claims"]), "state": state}
