@@ -30,7 +30,7 @@ from counterpoise.rebalancing import Evidence
 from counterpoise.stages import finetune, pretrain
 
 FOLDER = Path(__file__).parent / "goldens"
-STEPS, BATCH = 20, 16
+STEPS, BATCH = 20, 18  # 5.6 epochs of the plain sampler
 COUNTS = (38, 15, 8, 3)
 PARTS = {
     "model": "models",
@@ -113,7 +113,7 @@ def trained(changes: dict[str, dict[str, Any]], start: train.Net | None = None) 
     """Train the tiny network on the plain recipe with `changes`; return it and what there is to compare."""
     spec = {**PLAIN, **changes}
     part = {role: registry.build(kind, spec[role]) for role, kind in PARTS.items()}
-    sample = rows(16 if spec["model"]["name"] == "lenet5" else 6)
+    sample = rows(16 if spec["model"]["name"] == "lenet5" else 8)
     net = train.build(part["model"], part["task"], tuple(sample.raw.shape[1:]), len(COUNTS), 0)
     if start is not None:
         net.encoder.load_state_dict(start.encoder.state_dict())
@@ -173,13 +173,13 @@ def model(spec: dict[str, Any]) -> Any:
     built = registry.build("models", spec)
     if not getattr(built, "classical", False):
         return training("model")(spec)
-    x, y = rows(6).raw.flatten(1)[:, :4].numpy(), rows(6).labels.numpy()
+    x, y = rows(8).raw.flatten(1)[:, :4].numpy(), rows(8).labels.numpy()
     return built.fit(x[:40], y[:40], 0).predict_proba(x[40:]).tolist()
 
 
 def rebalancing(spec: dict[str, Any]) -> Any:
     """Correct the logits of the trained network; half of them are the validation part."""
-    net, sample = trained({})[0], rows(6)
+    net, sample = trained({})[0], rows(8)
     logits = net(sample.standardise(sample.raw)).detach()
     known = Evidence(torch.tensor(COUNTS), torch.tensor((20, 30, 8, 70)), logits[::2], sample.labels[::2])
     scores = registry.build("rebalancing", spec).fit(known)(logits[1::2])
