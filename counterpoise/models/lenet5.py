@@ -5,7 +5,8 @@ Source: Buda, Maki and Mazurowski 2018, section 3.2 [recalled]; the layers are t
 Shapes: x_BCHW -> features_BF with F = 500; H and W of 16 or more.
 Units: none.
 Raises: UserError for a table, or an image smaller than 16x16.
-Differs from the source: the paper's text was not at hand, only Caffe's published example.
+Differs from the source: the paper's text was not at hand, only Caffe's published example; the head keeps torch's
+initialisation.
 """
 
 from dataclasses import dataclass
