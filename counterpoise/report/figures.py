@@ -56,7 +56,7 @@ class Panel:
 def draw(panel: Panel, name: str) -> str:
     """Return the panel as an inline SVG; `name` keeps its ids apart from those of other figures."""
     figure = _figure(3.5, 2.6)
-    figure.subplots_adjust(left=0.115, right=0.985, bottom=0.165, top=0.915 if panel.title else 0.97)
+    figure.subplots_adjust(left=0.13, right=0.985, bottom=0.165, top=0.915 if panel.title else 0.97)
     axes = figure.add_subplot()
     if panel.bars:
         axes.bar(panel.bars.x, panel.bars.y, width=0.82, color=RULE, label=panel.bars.name, zorder=1)
@@ -141,7 +141,7 @@ def _style(axes: Axes, panel: Panel) -> None:
     axes.set_axisbelow(True)
     axes.set_xlabel(panel.x_label, color=INK)
     if panel.title:
-        axes.set_title(panel.y_label, color=SOFT, fontsize=8.5, loc="left", x=-0.12)
+        axes.set_title(panel.y_label, color=SOFT, fontsize=8.5, loc="left", x=-0.135)
     if panel.x_scale == "log":
         axes.set_xscale("log")
     if panel.y_scale == "log":

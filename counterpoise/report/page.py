@@ -37,6 +37,7 @@ def _environment() -> Any:
         "plain": words.plain,
         "metric": words.metric,
         "range": drawn_interval,
+        "grouped": grouped,
         "capitalize_first": lambda text: text[:1].upper() + text[1:],
     }
     environment.globals |= {
@@ -84,6 +85,11 @@ def drawn_interval(claim: Json) -> Any:
         f'<path class="line" d="M{at(low)} 12H{at(high)}M{at(low)} 8V16M{at(high)} 8V16"/>'
         f'<circle class="dot" cx="{at(effect)}" cy="12" r="3.4"/></svg>'
     )
+
+
+def grouped(reasons: dict[str, str]) -> list[tuple[str, list[str]]]:
+    """Return each reason once, with the seeds that it holds for."""
+    return [(r, [seed for seed, reason in reasons.items() if reason == r]) for r in dict.fromkeys(reasons.values())]
 
 
 def outcome(claims: list[Json]) -> str:

@@ -147,6 +147,10 @@ def _results(study: Json, table: pd.DataFrame, summary: Cells, titles: dict[str,
     columns += [("last", "test", m) for m in words.MAIN if ("last", "test", m) not in columns]
     columns.append(("last", "train", "accuracy"))
     overall, groups = summaries.over_points(table), []
+    measured_points = table["point"].nunique()
+    over = "Over all grid points"
+    if measured_points < len(titles):
+        over = f"Over the {measured_points} of {len(titles)} grid points that were measured"
     for point in [None, *titles] if len(titles) > 1 else list(titles):
         rows: list[Json] = []
         for style, case in enumerate(study["cases"]):
@@ -158,7 +162,7 @@ def _results(study: Json, table: pd.DataFrame, summary: Cells, titles: dict[str,
         if len(measured) > 1:
             sign = -1 if primary in COSTS else 1
             max(measured, key=lambda row: sign * row["cells"][0]["mean"])["best"] = True
-        groups.append({"title": "Over all grid points" if point is None else titles[point], "rows": rows})
+        groups.append({"title": over if point is None else titles[point], "rows": rows})
     return {"columns": [_column(*column, primary=selection) for column in columns], "groups": groups}
 
 

@@ -27,7 +27,7 @@ def means(table: pd.DataFrame) -> Cells:
 
 
 def over_points(table: pd.DataFrame) -> Cells:
-    """Return the same over seeds' means over all grid points, by (case, selection, split, metric)."""
+    """Return the same over seeds' means over the measured grid points, by (case, selection, split, metric)."""
     points = table["point"].nunique()
     whole = table[table["class"].isna() & ~table["selection"].str.startswith("step-")]
     keys = [k for k in KEYS if k != "point"]
@@ -48,7 +48,7 @@ def _with_interval(grouped: pd.DataFrame) -> Cells:
 
 def gate(table: pd.DataFrame, study: Json) -> Json | None:
     """Return what the gate measured: head and tail recall of the baseline, and what the oracle gains on it."""
-    if not study["gate"]:
+    if not study["gate"] or not {study["gate"]["oracle"], study["gate"]["baseline"]} <= set(study["cases"]):
         return None
     oracle, baseline = study["gate"]["oracle"], study["gate"]["baseline"]
     metric = study["gate"].get("metric", "balanced_accuracy")

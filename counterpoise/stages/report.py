@@ -141,7 +141,7 @@ def _settings(study: Json, found: list[tables.Row]) -> dict[str, str]:
         "data": " and ".join(words.plain(name) + shapes.get(name, "") for name in names),
         "model": " and ".join(dict.fromkeys(words.plain(recipe["model"]["name"]) for recipe in recipes)),
         "counts": images,
-        "budget": f"{_span(steps)} steps of {_span(r['finetune']['batch_size'] for r in recipes)}",
+        "budget": f"{_span(steps)} steps of {_span(r['finetune']['batch_size'] for r in recipes)} examples",
     }
 
 

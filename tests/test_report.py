@@ -1,0 +1,402 @@
+"""The pages of the report: what they show equals the files, and they need nothing but themselves."""
+
+import json
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from counterpoise import metrics, plan, publish, records, tables
+from counterpoise.errors import UserError
+from counterpoise.report import page, summaries, words
+from counterpoise.stages import report
+
+CASES, COUNTS, SEEDS = ["baseline", "over_sampling", "oracle"], [2, 20], [0, 1, 2, 3]
+CLASSES = ["ant", "bee", "cat"]
+DIVERGED = {"step": 7, "epoch": 0.5, "lr": 9.0, "reason": "loss nan at step 7, epoch 0.50, learning rate 9"}
+NAME = "doe2020_demo.small"
+
+
+def make_plan():
+    """A study of three cases at two grid points, in one block of four seeds."""
+    made = plan.Plan()
+    entries = []
+
+    def cell(stage, name):
+        made.cells[name] = plan.Cell(stage, name, {}, {}, {}, "", [[0, 3]])
+        return name
+
+    for case in CASES:
+        for count in COUNTS:
+            names = {s: cell(s, f"{s}-{case}-{count}") for s in ("sample", "finetune", "evaluate")}
+            recipe = {
+                "data": {"name": "toy"},
+                "model": {"name": "mlp"},
+                "sample": {"name": "none" if case == "baseline" else case, "ratio": 1.0},
+                "pretrain": {"method": {"name": "none"}, "steps": 10},
+                "finetune": {"steps": 20, "batch_size": 4},
+            }
+            point = {"point": f"minority_count={count}", "factors": {"imbalance.minority_count": count}}
+            chain = {"preprocess": cell("preprocess", "toy"), "pretrain": None, **names}
+            entries.append({"case": case, **point, "recipe": recipe, **chain})
+    claim = {"form": "better", "scope": "scaled", "margin": 0.01, "concerns": "only toys <were> tested"}
+    made.studies[NAME] = {
+        "name": "doe2020_demo",
+        "scale": "small",
+        "title": 'Does <b>it</b> "hold" & stand?',
+        "source": {"paper": "Doe 2020, A paper", "url": "https://example.org/paper", "table": "table 1"},
+        "base": "toy",
+        "block": 4,
+        "seeds": SEEDS,
+        "primary": {"metric": "balanced_accuracy", "selection": "last", "transform": "none"},
+        "cases": CASES,
+        "claims": [
+            {"text": "Oversampling helps", "A": "over_sampling", "B": "baseline", **claim},
+            {"text": "Oversampling beats the oracle", "A": "over_sampling", "B": "oracle", **claim},
+        ],
+        "reference": [{"case": "baseline", "at": {"minority_count": 2}, "value": 0.5, "n": 1, "read_off_error": 0.02}],
+        "gate": {"oracle": "oracle", "baseline": "baseline"},
+        "note": "A toy.",
+        "blocks": [[0, 3]],
+        "entries": entries,
+        "report": cell("report", "doe2020_demo.small-0123456789ab"),
+    }
+    return made
+
+
+def run_json(folder, status="done", error=None, **more):
+    versions = {"python": "3.11.0", "torch": "2.13.0"}
+    work = {"wall_seconds": 8.0, "peak_memory_mb": 100.0, "steps": 20, "epochs": 2.5, "images": 320, "seeds": SEEDS}
+    origin = {"commit": "c0ffee", "dirty": False, "lock_hash": "abc", "cpu": "A CPU", "threads": 1, "device": "cpu"}
+    about = {"status": status, "error": error, "diverged": {}, "versions": versions, "started": "2020-01-01T00:00:00"}
+    records.write_json(folder / "run.json", {**about, **work, **origin, **more})
+
+
+def write_entry(entry, diverged=()):
+    case, count = entry["case"], entry["factors"]["imbalance.minority_count"]
+    folders = {s: Path("results") / s / entry[s] / "seeds-00-03" for s in ("sample", "finetune", "evaluate")}
+    lost = {str(seed): DIVERGED for seed in diverged}
+    for stage, folder in folders.items():
+        folder.mkdir(parents=True, exist_ok=True)
+        run_json(folder, diverged=lost if stage != "sample" else {})
+    draw = np.random.default_rng([CASES.index(case), count])
+    level = 0.5 + 0.15 * CASES.index(case) + 0.005 * count
+    rows = []
+    for seed in SEEDS:
+        for split in ("train", "test"):
+            for metric in (*words.MAIN, "recall"):
+                value = 1 / 3 if seed in diverged else level + 0.01 * draw.normal() + 0.1 * (split == "train")
+                rows.append((seed, "last", split, metric, "ant" if metric == "recall" else None, value))
+        rows.append((seed, "last", "test", "medium_recall", None, None))  # undefined: null in the file
+    columns = ["seed", "selection", "split", "metric", "class", "value"]
+    pd.DataFrame(rows, columns=columns).to_parquet(folders["evaluate"] / "metrics.parquet", index=False)
+    confused = [(s, "last", "test", i, j, 8 if i == j else 1) for s in SEEDS for i in range(3) for j in range(3)]
+    columns = ["seed", "selection", "split", "label", "predicted", "count"]
+    pd.DataFrame(confused, columns=columns).to_parquet(folders["evaluate"] / "confusion.parquet", index=False)
+    design = {str(s): [40, count, 30] if s % 2 else [count, 40, 30] for s in SEEDS}  # which class is rare varies
+    seen = {s: [7 * n for n in counts] for s, counts in design.items()}
+    meta = {"classes": CLASSES, "design_counts": design, "class_counts": design, "seen_counts": seen, "diverged": lost}
+    empty = pa.table({"seed": pa.array([], pa.int32())}).replace_schema_metadata({"counterpoise": json.dumps(meta)})
+    pq.write_table(empty, folders["finetune"] / "predictions.parquet")
+    history = [
+        {"seed": s, "phase": "finetune", "step": t, "epoch": t / 8, "loss": 1 / t, "accuracy": 0.9, "lr": 0.1}
+        for s in SEEDS
+        for t in (10, 20)
+    ]
+    lines = "".join(json.dumps({**row, "val_balanced_accuracy": None}) + "\n" for row in history)
+    records.write_text(folders["finetune"] / "history.jsonl", lines)
+
+
+def write_results(made, entries):
+    folder = Path("results/preprocess/toy")
+    meta = {"name": "toy", "classes": CLASSES, "shape": [1, 8, 8], "kind": "image", "data_hash": "feed" * 4}
+    records.write_json(folder / "meta.json", meta)
+    run_json(folder)
+    for entry in entries:
+        write_entry(entry, diverged=[3] if entry["case"] == "over_sampling" else [])
+    made.write(Path("results/plan.json"))
+
+
+class Page(HTMLParser):
+    """Checks nesting while it collects elements, `data` values by claim and by row, and the text."""
+
+    VOID = ("meta", "br", "link", "img", "input", "hr")
+
+    def __init__(self, html):
+        super().__init__()
+        self.open, self.elements, self.text = [], [], ""
+        self.claims, self.rows, self.row, self.claim = {}, {}, None, None
+        self.feed(html)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        held = dict(attributes)
+        assert len(held) == len(attributes), (tag, attributes)
+        self.elements.append((tag, held))
+        if tag not in self.VOID:
+            self.open.append(tag)
+        if tag in ("h2", "tbody"):  # a claim's own table of grid points has a body without an id
+            self.claim = held.get("id", self.claim) if tag == "tbody" else None
+        if tag == "tr" and "data-case" in held:
+            self.row = (held["data-case"], held.get("data-point"))
+        if tag == "data" and self.row:
+            self.rows.setdefault(self.row, []).append(float(held["value"]))
+        if tag == "data" and self.claim:
+            self.claims.setdefault(self.claim, []).append(held["value"])
+
+    def handle_startendtag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+
+    def handle_endtag(self, tag):
+        assert self.open, tag
+        assert self.open.pop() == tag
+        if tag == "tr":
+            self.row = None
+
+    def handle_data(self, text):
+        self.text += text if "style" not in self.open else ""
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """A study with all its files: its folder, its page, its claims and its table."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("report"))
+        made = make_plan()
+        study = made.studies[NAME]
+        write_results(made, study["entries"])
+        report.run(made, study["report"])
+        report.index(made)
+        folder = Path.cwd() / "results/report" / study["report"]
+        html = (folder / "index.html").read_text(encoding="utf-8")
+        document = records.read_json(folder / "claims.json")
+        yield made, folder, html, document, pd.read_parquet(folder / "table.parquet")
+
+
+def test_claims_on_the_page_equal_the_file(written):
+    *_, html, document, _ = written
+    shown = Page(html).claims
+    assert len(document["claims"]) == 2
+    for number, claim in enumerate(document["claims"], start=1):
+        points = [v for p in claim["per_point"] for v in (p["effect"], *p["interval"])]
+        numbers = [claim["effect"], *claim["interval"], claim["margin"], claim["n"], claim["smallest_detectable"]]
+        assert shown[f"claim-{number}"] == [str(v) for v in numbers + points]
+    text = Page(html).text
+    for claim in document["claims"]:
+        assert claim["sentence"] in text
+        assert claim["verdict"] in text
+    assert document["claims"][0]["verdict"] != "no verdict"
+    assert [claim["family_size"] for claim in document["claims"]] == [2, 2]
+
+
+def test_results_on_the_page_equal_the_table(written):
+    *_, html, _, table = written
+    shown = Page(html).rows
+    rows = table[(table["metric"] == "balanced_accuracy") & (table["split"] == "test") & (table["selection"] == "last")]
+    for (case, point), part in rows.groupby(["case", "point"]):
+        mean, low, high = shown[case, point][:3]
+        assert mean == pytest.approx(part["value"].mean(), abs=1e-12)
+        half = 3.182446305284263 * part["value"].std() / 2  # t quantile of 3 degrees of freedom, n = 4
+        assert (low, high) == pytest.approx((mean - half, mean + half))
+    seeds = rows[rows["case"] == "oracle"].groupby("seed")["value"].mean()
+    assert shown["oracle", "None"][0] == pytest.approx(seeds.mean(), abs=1e-12)
+
+
+def test_the_table_is_tidy_and_marks_what_was_scored_at_chance(written):
+    *_, table = written
+    assert set(table.columns) == {"case", "point", "imbalance.minority_count", *tables.MEASURES, "diverged"}
+    assert not table["value"].isna().any()
+    assert set(table.loc[table["diverged"], "case"]) == {"over_sampling"}
+    assert set(table.loc[table["diverged"], "seed"]) == {3}
+
+
+def test_diverged_seeds_and_training_accuracy_are_shown(written):
+    text = " ".join(Page(written[2]).text.split())
+    assert "over sampling 2 of 8 trainings at 2 grid points" in text
+    assert "diverged 1 of 4" in text
+    assert f"{DIVERGED['reason']} (seed 3)" in text
+    assert "Training accuracy of the baseline" in text
+    assert "not comparable at this scale" in text
+
+
+def test_a_page_needs_nothing_but_itself(written):
+    made, folder, html, *_ = written
+    for source in (html, (folder.parent / "index.html").read_text()):
+        for tag, attributes in Page(source).elements:
+            assert tag not in ("script", "link", "iframe", "img", "object")
+            link = attributes.get("href", "")
+            assert tag == "a" or link.startswith("#") or not link
+            assert "src" not in attributes
+        assert not re.search(r"@import|url\((?!#)", source)
+        links = [a["href"] for t, a in Page(source).elements if t == "a"]
+        outside = [link for link in links if ":" in link]
+        assert set(outside) <= {made.studies[NAME]["source"]["url"]}
+
+
+def test_links_lead_somewhere_and_ids_are_unique(written):
+    folder = written[1]
+    for path in (folder / "index.html", folder.parent / "index.html"):
+        elements = Page(path.read_text()).elements
+        ids = [a["id"] for _, a in elements if "id" in a]
+        assert len(ids) == len(set(ids))
+        for _, attributes in elements:
+            link = attributes.get("href", "")
+            if link.startswith("#"):
+                assert link[1:] in ids
+            elif link and ":" not in link:
+                assert (path.parent / link).exists()
+
+
+def test_a_page_can_be_read_without_seeing_it(written):
+    html = written[2]
+    elements = Page(html).elements
+    ids = {a["id"] for _, a in elements if "id" in a}
+    figures = [a for t, a in elements if t == "svg" and a.get("role") == "img"]
+    assert len(figures) >= 4
+    for attributes in figures:
+        assert set(attributes["aria-labelledby"].split()) <= ids
+    assert all(a.get("role") == "img" or a.get("aria-hidden") == "true" for t, a in elements if t == "svg")
+    assert all("scope" in a for t, a in elements if t == "th")
+    assert ("html", {"lang": "en"}) in elements
+    regions = [a for _, a in elements if a.get("role") == "region"]
+    assert all(a["tabindex"] == "0" and a["aria-label"] for a in regions)
+    assert elements[[t for t, _ in elements].index("body") + 1][1]["class"] == "skip"
+
+
+def test_dark_mode_reaches_the_figures(written):
+    html = written[2]
+    assert "prefers-color-scheme: dark" in html
+    assert "width=device-width" in html
+    figures = re.findall(r"<(?:svg|symbol).*?</(?:svg|symbol)>", html, flags=re.S)
+    assert len(figures) > 5
+    assert not [f for f in figures if re.search(r"#[0-9a-f]{6}\b", f)]
+    assert "var(--c1)" in html
+
+
+def test_texts_are_escaped(written):
+    html = written[2]
+    assert "Does &lt;b&gt;it&lt;/b&gt; &#34;hold&#34; &amp; stand?" in html
+    assert "only toys &lt;were&gt; tested" in html
+
+
+def test_gaps_and_failures_have_their_reason(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made = make_plan()
+    study = made.studies[NAME]
+    write_results(made, study["entries"][:3])
+    failed = Path("results/sample") / study["entries"][4]["sample"] / "seeds-00-03"
+    run_json(failed, "failed", "step: class 2 would be left empty")
+    folder = report.partial(made, NAME).parent
+    document = records.read_json(folder / "claims.json")
+    assert folder.name == f"{NAME}-partial"
+    assert [g["status"] for g in document["gaps"]] == ["missing", "failed", "missing"]
+    assert {g["stage"] for g in document["gaps"]} == {"sample"}
+    assert {claim["verdict"] for claim in document["claims"]} == {"inconclusive"}
+    text = Page((folder / "index.html").read_text()).text
+    assert "step: class 2 would be left empty" in text
+    assert "not computed" in text
+    assert "3 of 6 blocks of seeds are complete" in text
+    report.index(made)
+    overview = Path("results/report/index.html").read_text()
+    assert f'href="{NAME}-partial/index.html"' in overview
+    assert "incomplete: 3 missing or failed" in overview
+    with pytest.raises(UserError, match="has no report"):
+        publish.publish(made, NAME)
+
+
+def test_a_study_of_which_nothing_is_there_has_a_page(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made = make_plan()
+    html = report.partial(made, NAME).read_text()
+    assert "Nothing has been measured yet" in Page(html).text
+    report.index(make_plan())
+
+
+def test_the_whole_report_replaces_the_partial_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made = make_plan()
+    report.partial(made, NAME)
+    write_results(made, made.studies[NAME]["entries"])
+    report.run(made, made.studies[NAME]["report"])
+    assert not Path("results/report", f"{NAME}-partial").exists()
+    assert report.page_of(made.studies[NAME]).parent.name == made.studies[NAME]["report"]
+    with pytest.raises(UserError, match="report cell 'other'"):
+        report.run(made, "other")
+
+
+def test_the_index_is_fast(written):
+    root = written[1].parents[2]
+    code = "import sys; from counterpoise import plan; from counterpoise.stages import report\n"
+    code += "report.index(plan.read()); assert not {'pandas', 'matplotlib', 'torch'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=root, check=True)
+
+
+def test_published_numbers_equal_the_report(written, tmp_path, monkeypatch):
+    made, folder, _, document, table = written
+    monkeypatch.chdir(folder.parents[2])
+    path = publish.publish(made, NAME, allow_dirty=True, folder=tmp_path)
+    summary = records.read_json(path)
+    assert summary["commit"] == "c0ffee"
+    assert [c["effect"] for c in summary["claims"]] == [c["effect"] for c in document["claims"]]
+    row = next(r for r in summary["table"] if (r["case"], r["point"]) == ("oracle", "minority_count=2"))
+    cells = table[(table["case"] == "oracle") & (table["point"] == row["point"]) & (table["metric"] == row["metric"])]
+    values = cells.loc[cells["split"] == "test", "value"]
+    assert (row["mean"], row["sd"], row["n"]) == pytest.approx((values.mean(), values.std(), 4))
+    text = path.with_suffix(".md").read_text()
+    assert f"{page.number(row['mean'])} ± {page.number(row['sd'])} (4)" in text
+    for claim in summary["claims"]:
+        assert claim["sentence"] in text
+        assert page.number(claim["effect"], 4) in text
+
+
+def test_publishing_refuses_uncommitted_changes_and_gaps(written, tmp_path, monkeypatch):
+    made, folder, *_ = written
+    monkeypatch.chdir(folder.parents[2])
+    file = folder / "claims.json"
+    held = file.read_text()
+    document = json.loads(held)
+    try:
+        records.write_json(file, document | {"dirty": True})
+        with pytest.raises(UserError, match="uncommitted changes"):
+            publish.publish(made, NAME, folder=tmp_path)
+        gap = {"status": "missing", "cell": "sample-x"}
+        records.write_json(file, document | {"dirty": False, "gaps": [gap]})
+        with pytest.raises(UserError, match="lacks 1 job"):
+            publish.publish(made, NAME, folder=tmp_path)
+    finally:
+        file.write_text(held)
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(UserError, match="did you mean"):
+        publish.publish(made, "doe2020_demo.smal")
+
+
+def test_every_metric_has_a_name_for_people():
+    assert {name for name, _ in metrics.chance([3, 2, 1])} == set(words.METRICS)
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "sign", "text"),
+    [
+        (0.9126, 3, False, "0.913"),
+        (-0.0126, 3, True, "−0.013"),
+        (0.0126, 3, True, "+0.013"),
+        (-0.00001, 3, True, "0.000"),
+        (19200, 0, False, "19\u202f200"),
+    ],
+)
+def test_numbers_are_written_alike(value, digits, sign, text):
+    assert page.number(value, digits, sign) == text
+
+
+def test_one_seed_has_a_mean_and_no_interval():
+    rows = [("a", "", "last", "test", "accuracy", None, 0, 0.5)]
+    table = pd.DataFrame(rows, columns=["case", "point", "selection", "split", "metric", "class", "seed", "value"])
+    cell = summaries.means(table)["a", "", "last", "test", "accuracy"]
+    assert cell == {"mean": 0.5, "sd": None, "low": None, "high": None, "n": 1}
