@@ -9,6 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 run: .venv/ready ; @$(PY) -m counterpoise run
 test: .venv/ready ; @$(PY) -m pytest
 check: .venv/ready ; @$(PY) -m counterpoise.devtools check
+docs envs: .venv/ready ; @$(PY) -m counterpoise.devtools $@
 ui: .venv/ready ; @$(PY) -m counterpoise ui
 report: .venv/ready ; @$(PY) -m counterpoise report
 restore: .venv/ready ; @$(PY) -m counterpoise restore

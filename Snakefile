@@ -11,9 +11,9 @@ include: "rules/report.smk"
 
 
 rule all:
+    default_target: True
     input:
         REPORTS,
-    default_target: True
 
 
 onsuccess:

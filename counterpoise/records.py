@@ -165,7 +165,7 @@ def environment() -> Json:
     lock_file = root / "requirements.lock"
     packages = ("numpy", "pandas", "pyarrow", "scikit-learn", "snakemake", "torch", "torchmetrics")
     return {
-        "versions": {"python": platform.python_version(), **{p: metadata.version(p) for p in packages}},
+        "versions": {"python": platform.python_version(), **{p: _version(p) for p in packages}},
         "commit": _git(root, "rev-parse", "HEAD"),
         "dirty": bool(_git(root, "status", "--porcelain", "--untracked-files=no")),
         "lock_hash": hashlib.sha256(lock_file.read_bytes()).hexdigest()[:12] if lock_file.exists() else None,
@@ -174,6 +174,13 @@ def environment() -> Json:
         "threads": 1,
         "device": "cpu",
     }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None  # the environment of another phase
 
 
 def _git(root: Path, *arguments: str) -> str | None:

@@ -20,7 +20,7 @@ if workflow.is_main_process:
 else:  # a job on another machine reads what the main process decided
     PLAN = planning.read()
 
-os.environ["COUNTERPOISE_PARENT"] = str(os.getpid())  # jobs end when this process is killed
+os.environ.update(COUNTERPOISE_PARENT=str(os.getpid()))  # jobs end when this process is killed
 
 REPORTS = [f"results/report/{study['report']}/index.html" for study in PLAN.studies.values()]
 

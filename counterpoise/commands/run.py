@@ -36,13 +36,18 @@ def run(options: argparse.Namespace) -> int:
 
 def print_verdicts(plan: planning.Plan) -> None:
     """Print the verdict of every claim of every study."""
+    from counterpoise.stages import report as pages
+
     rows: list[list[Any]] = []
     for name, about in plan.studies.items():
-        path = planning.RESULTS / "report" / about["report"] / "claims.json"
-        if path.exists():
-            rows += [[name, *_verdict(claim)] for claim in read_json(path)["claims"]]
-        else:
-            rows.append([name, "(no verdicts: cells are missing)", "", "", ""])
+        page = pages.page_of(about)
+        if page is None:
+            rows.append([name, "(nothing to report yet)", "", "", ""])
+            continue
+        told = read_json(page.with_name("claims.json"))["claims"]
+        incomplete = "" if page.parent.name == about["report"] else " (cells are missing)"
+        rows += [[name, *_verdict(claim)] for claim in told] or [[name, f"(no claims){incomplete}", "", "", ""]]
+        rows[-1][1] += incomplete if told else ""
     names = [row[0] for row in rows]
     shown = [["" if i and names[i - 1] == row[0] else row[0], *row[1:]] for i, row in enumerate(rows)]
     print("\n" + table(("study", "claim", "effect [interval]", "n", "verdict"), shown, wrap=1))

@@ -75,6 +75,7 @@ def unneeded(needed: planning.Plan) -> list[Path]:
     """Return the folders of cells, and of blocks of cells, that a plan does not hold; those at work are left."""
     wanted = {job.folder for job in status.jobs(needed)}
     cells = {cell.folder for cell in needed.cells.values()}
+    cells |= {planning.RESULTS / "report" / f"{name}-partial" for name in needed.studies}
     found = []
     for stage in planning.STAGES:
         for cell in (p for p in (planning.RESULTS / stage).glob("*-*") if p.is_dir()):
