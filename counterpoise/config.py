@@ -210,10 +210,21 @@ def normalise(raw: Any, where: str, schema: type = Recipe) -> Config:
     return result
 
 
+def default_methods(schema: type = Recipe) -> Config:
+    """Return the layer below all others: the methods that are meant where none is named."""
+    hints, result = _hints(schema), {}
+    for f in dataclasses.fields(schema):
+        if "kind" in f.metadata and f.default_factory is not MISSING:
+            result[f.name] = f.default_factory()
+        elif dataclasses.is_dataclass(hints[f.name]):
+            result[f.name] = default_methods(hints[f.name])  # type: ignore[arg-type]
+    return result
+
+
 def resolve(raw: Config, where: str, schema: type = Recipe) -> Config:
     """Return the full, checked recipe with every default filled in; raise UserError at the first fault.
 
-    `raw` is made of layers that `normalise` has checked.
+    `raw` is made of layers that `normalise` has checked, `default_methods` the lowest.
     """
     result: Config = {}
     hints = _hints(schema)
@@ -221,10 +232,9 @@ def resolve(raw: Config, where: str, schema: type = Recipe) -> Config:
         place = f"{where}, {f.name}"
         hint, kind = hints[f.name], f.metadata.get("kind")
         if kind:
-            default = {} if f.default_factory is MISSING else f.default_factory()
-            if f.name not in raw and not default:
+            if f.name not in raw:
                 raise UserError(f"{where}: missing key '{f.name}' (one of: {', '.join(registry.names(kind))})")
-            result[f.name] = _resolve_method({**default, **raw.get(f.name, {})}, kind, place)
+            result[f.name] = _resolve_method(raw[f.name], kind, place)
         elif dataclasses.is_dataclass(hint):
             result[f.name] = resolve(raw.get(f.name, {}), place, hint)  # type: ignore[arg-type]
         elif f.name not in raw and f.default is MISSING:
@@ -280,9 +290,22 @@ def check(hint: Any, value: Any, place: str) -> Any:
         return _adapter(hint).validate_json(text, strict=True)
     except pydantic.ValidationError as error:
         faults = error.errors()
-        inner = "".join(f"[{part}]" for part in faults[0]["loc"]) if len(faults) == 1 else ""
-        expected = " or ".join(dict.fromkeys(f["msg"].removeprefix("Input should be ") for f in faults))
-        raise UserError(f"{place}{inner}: expected {expected}; found {shown(value)}") from None
+        inner, found = "", value
+        if len(faults) == 1:  # of a union, one for each kind that it might have been
+            inner, found = "".join(f"[{part}]" for part in faults[0]["loc"]), faults[0]["input"]
+        said = dict.fromkeys(f["msg"].removeprefix("Input should be ") for f in faults)
+        expected = " or ".join(_PLAIN.get(words, words) for words in said)
+        raise UserError(f"{place}{inner}: expected {expected}; found {shown(found)}") from None
+
+
+_PLAIN = {  # what pydantic says
+    "a valid string": "a text",
+    "a valid integer": "a whole number",
+    "a valid number": "a number",
+    "a valid boolean": "true or false",
+    "a valid array": "a list",
+    "an object": "a mapping",
+}
 
 
 @cache

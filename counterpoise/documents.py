@@ -73,11 +73,13 @@ def configuration() -> str:
         _keys(study.StudyFile),
         "### scales",
         _keys(study.ScaleFile),
+        "### source",
+        _keys(study.Source),
         "### primary",
         _keys(study.Primary),
         "### reference",
         _keys(study.Reference),
-        "### claims",
+        "### claims and controls",
         _table(("key", "meaning"), [(f"`{key}`", meaning) for key, meaning in CLAIM_KEYS.items()]),
         _table(
             ("form", "says", "keys"),
@@ -124,9 +126,11 @@ def schema() -> str:
     }
     nested = {
         "cases": {**_cases_schema(), "minProperties": 1},
+        "source": _object_schema(study.Source),
         "primary": _object_schema(study.Primary),
         "reference": {"type": "array", "items": _object_schema(study.Reference)},
         "claims": {"type": "array", "items": claim},
+        "controls": {"type": "array", "items": claim},
         "scales": {"type": "object", "additionalProperties": {"anyOf": [scale, {"type": "null"}]}, "minProperties": 1},
     }
     whole = {

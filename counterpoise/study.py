@@ -16,6 +16,7 @@ from counterpoise.config import (
     Recipe,
     Steps,
     check,
+    default_methods,
     mapping,
     merge,
     normalise,
@@ -123,6 +124,20 @@ class ScaleFile:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where the result was published."""
+
+    paper: str
+    """Authors, year, title."""
+    url: str = ""
+    """Where to read it."""
+    code: str = ""
+    """The official code."""
+    table: str = ""
+    """The table or figure that the study concerns."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Primary:
     """What claims are judged on unless they say otherwise."""
 
@@ -224,21 +239,24 @@ def load(name: str, scale: str, config: Path = CONFIG) -> Study:
 
     block, base = read_base(patch["base"] or raw["base"], config, where)
     base = merge(base, normalise(patch["config"], f"{there}, config"))
-    cases = _cases(raw, patch, where, scale)
+    cases = {
+        case: normalise(merge(base, changes), f"{where}, case {case}")  # its options fit its methods
+        for case, changes in _cases(raw, patch, where, scale).items()
+    }
     points = _points(patch["grid"] or raw["grid"], f"{there}, grid" if patch["grid"] else f"{where}, grid")
     recipes = {
         (case, point.label): resolve(
-            merge(merge(base, override), point.overrides),
+            merge(recipe, point.overrides),
             f"{where}, case {case}" + (f" at {point.label}" if point.label else ""),
         )
-        for case, override in cases.items()
+        for case, recipe in cases.items()
         for point in points
     }
     return Study(
         name=name,
         scale=scale,
         title=raw["title"],
-        source=raw["source"],
+        source=section(Source, raw["source"], f"{where}, source"),
         base=patch["base"] or raw["base"],
         block=block,
         seeds=_seeds(raw["seeds"] if patch["seeds"] is None else patch["seeds"], block, where),
@@ -265,7 +283,8 @@ def read_base(name: str, config: Path, where: str) -> tuple[int, Config]:
     if "block" not in raw:
         raise UserError(f"{path}: missing key 'block' (how many seeds one job computes)")
     block = check(Steps, raw["block"], f"{path}, block")
-    return block, normalise({k: v for k, v in raw.items() if k != "block"}, str(path))
+    recipe = normalise({k: v for k, v in raw.items() if k != "block"}, str(path))
+    return block, merge(default_methods(), recipe)
 
 
 def _cases(raw: Config, patch: Config, where: str, scale: str) -> dict[str, Config]:
