@@ -39,7 +39,8 @@ CHATTER = (
     "Waiting at most",
     "This was a dry-run",
 )
-SHOWN = (LogEvent.ERROR, LogEvent.GROUP_ERROR, LogEvent.DEBUG_DAG)
+REPEATED = ("returned non-zero exit status", "At least one job did not complete")  # said better by `Progress.fail`
+SHOWN = (LogEvent.GROUP_ERROR, LogEvent.DEBUG_DAG)
 REFRESH = 0.5  # seconds between two looks at what is in training
 
 
@@ -114,9 +115,10 @@ class LogHandler(LogHandlerBase):
         if event == LogEvent.RUN_INFO:  # a dry run counts its jobs before it lists them, and again after
             first, self.counted = not self.counted, True
             return first
-        if event is not None:
-            return event in SHOWN
-        return not str(record.msg or "").startswith(CHATTER)
+        text = str(record.msg or "")
+        if event == LogEvent.ERROR:
+            return not any(known in text for known in REPEATED)
+        return event in SHOWN if event is not None else not text.startswith(CHATTER)
 
     def close(self) -> None:
         """End the status line, and let the tracker catch up."""

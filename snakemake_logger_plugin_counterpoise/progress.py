@@ -45,7 +45,7 @@ class Progress:
         self.expected: Counter[str] = Counter()
         self.seconds: dict[str, list[float]] = {}
         self.done: Counter[str] = Counter()
-        self.failures: Counter[str] = Counter()
+        self.bad: dict[str, str] = {}  # name of a job -> failed, skipped (recorded) or crashed (not)
         self.began = self.shown_at = time.monotonic()
         self.shown = ""
 
@@ -71,8 +71,9 @@ class Progress:
             self.done[job.rule] += 1
             run = _json(job.folder / "run.json")
             status = run.get("status", "done")
+            self.bad.pop(job.name, None)  # it may have crashed before it was tried again
             if status != "done":
-                self.failures[status] += 1
+                self.bad[job.name] = status
             if status == "failed":
                 self.line(f"failed     {job.name}: {run.get('error')} (log: {job.log})")
             elif status == "done" and job.rule in TRAINING:
@@ -87,7 +88,7 @@ class Progress:
             job = self.running.pop(number, None)
             if job is None:
                 return
-            self.failures["crashed"] += 1
+            self.bad[job.name] = "crashed"
             lines = _tail(job.log)
             self.line("\n".join([f"crashed    {job.name} (log: {job.log})", *(f"    | {text}" for text in lines)]))
 
@@ -130,8 +131,7 @@ class Progress:
         """Write what came of it all."""
         with self.lock:
             done, total = self.done.total(), self.expected.total()
-            bad = "".join(f", {n} {what}" for what, n in sorted(self.failures.items()))
-            self.line(f"{done} of {total} jobs{bad} in {_span(time.monotonic() - self.began)}")
+            self.line(f"{done} of {total} jobs{self._bad()} in {_span(time.monotonic() - self.began)}")
 
     def _status(self) -> str:
         """Return the line: jobs, time to go, what is in training."""
@@ -139,8 +139,10 @@ class Progress:
         training = [_training(job) for job in self.running.values() if job.rule in TRAINING]
         others = Counter(job.rule for job in self.running.values() if job.rule not in TRAINING)
         now = "; ".join(training + [f"{n} {rule}" for rule, n in sorted(others.items())])
-        bad = "".join(f", {n} {what}" for what, n in sorted(self.failures.items()))
-        return f"{done}/{total} jobs{bad}, {self._remaining()}: {now}"
+        return f"{done}/{total} jobs{self._bad()}, {self._remaining()}: {now}"
+
+    def _bad(self) -> str:
+        return "".join(f", {n} {what}" for what, n in sorted(Counter(self.bad.values()).items()))
 
     def _remaining(self) -> str:
         """Return how long it will take: what is left of each rule, at the pace and the parallelism so far."""

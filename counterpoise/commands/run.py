@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from counterpoise import plan as planning
-from counterpoise import preflight, status, study
+from counterpoise import dvcfiles, preflight, status, study
 from counterpoise.commands.text import counted, table
 from counterpoise.errors import UserError
 from counterpoise.records import read_json
@@ -119,4 +119,5 @@ def finish(options: argparse.Namespace) -> int:
     for name in unfinished:
         pages.partial(plan, name)
     pages.index(plan)
+    dvcfiles.write(plan)
     return 0

@@ -1,0 +1,43 @@
+"""Fetches results that someone has computed before: `dvc pull`, with its usual faults said in one line each."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from counterpoise.errors import UserError
+
+DVC = [sys.executable, "-m", "dvc"]
+
+
+def restore() -> int:
+    """Fetch what `dvc.lock` names from the DVC remote, so that Snakemake has nothing to compute; return 0.
+
+    Raises UserError if there is no `dvc.lock`, no remote, or if DVC fails.
+    """
+    if not Path("dvc.lock").exists():
+        raise UserError(
+            "restore: there is no dvc.lock here, so nothing was published with this commit; `make run` computes it"
+        )
+    if not _dvc("remote", "list").stdout.strip():
+        raise UserError(
+            "restore: no DVC remote is set, so there is nowhere to fetch from; name one with "
+            "`dvc remote add -d <name> <folder or URL>`, or compute the results with `make run`"
+        )
+    pulled = _dvc("pull", "--quiet")
+    if pulled.returncode:
+        raise UserError(f"restore: dvc pull: {_reason(pulled.stderr)}")
+    print("restored data and results; `snakemake --cores` computes what this commit needs beyond them")
+    return 0
+
+
+def _dvc(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*DVC, *arguments], capture_output=True, text=True, check=False)
+
+
+def _reason(stderr: str) -> str:
+    """Return the first line that says what went wrong, without DVC's decoration."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    faults = [line for line in lines if line.lower().startswith("error")]
+    return (faults or lines or ["failed without saying why"])[0].removeprefix("ERROR: ")
