@@ -33,7 +33,7 @@ def write(plan: Plan) -> None:
         table = pd.read_parquet(report / "table.parquet")
         means = primary(table, study["primary"])
         metrics[name] = {"claims": _claims(report), "cases": _nested(means)}
-        records.write(RESULTS / "plots" / f"{name}.csv", lambda path, means=means: means.to_csv(path, index=False))
+        records.write_text(RESULTS / "plots" / f"{name}.csv", means.to_csv(index=False))
     records.write_json(RESULTS / "metrics.json", metrics)
 
 

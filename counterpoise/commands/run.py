@@ -9,8 +9,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from counterpoise import plan as planning
 from counterpoise import dvcfiles, preflight, status, study
+from counterpoise import plan as planning
 from counterpoise.commands.text import counted, table
 from counterpoise.errors import UserError
 from counterpoise.records import read_json
