@@ -61,7 +61,7 @@ def make_plan():
             {"text": "Oversampling helps", "A": "over_sampling", "B": "baseline", **claim},
             {"text": "Oversampling beats the oracle", "A": "over_sampling", "B": "oracle", **claim},
         ],
-        "reference": [{"case": "baseline", "at": {"minority_count": 2}, "value": 0.5, "n": 1, "read_off_error": 0.02}],
+        "reference": [{"case": "baseline", "at": {"minority_count": 2}, "value": 0.5, "n": 1, "where": "Table 2"}],
         "gate": {"oracle": "oracle", "baseline": "baseline"},
         "note": "A toy.",
         "blocks": [[0, 3]],
@@ -224,6 +224,7 @@ def test_diverged_seeds_and_training_accuracy_are_shown(written):
     assert f"{DIVERGED['reason']} (seed 3)" in text
     assert "Training accuracy of the baseline" in text
     assert "not comparable at this scale" in text
+    assert "mean, n = 1, Table 2" in text
 
 
 def test_a_page_needs_nothing_but_itself(written):

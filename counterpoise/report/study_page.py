@@ -134,6 +134,7 @@ def _published(study: Json, document: Json, table: pd.DataFrame) -> list[Json]:
         what = [reference.get("stat", "mean"), f"n = {reference.get('n', 1)}"]
         what += [f"sd {reference['sd']:g}"] if reference.get("sd") is not None else []
         what += [f"read off, ±{reference['read_off_error']:g}"] if reference.get("read_off_error") else []
+        what += [str(reference["where"])] if reference.get("where") else []
         found.append({**reference, "comparison": comparison, "what": ", ".join(what).replace("_", " ")})
     return found
 
