@@ -128,6 +128,15 @@ def parser() -> argparse.ArgumentParser:
         _name,
     )
     add(
+        "publish",
+        "commands.run:publish",
+        "write the results of a study to published/",
+        "Write published/<study>.<scale>.json and .md: verdicts, the table that they rest on, commit and versions.\n"
+        "Refuses a study with missing jobs, and results of uncommitted code.",
+        "counterpoise publish buda2018_methods.small",
+        _published,
+    )
+    add(
         "retry",
         "commands.tidy:retry",
         "forget failures, so that the next run computes them again",
@@ -237,6 +246,11 @@ def _yes(command: argparse.ArgumentParser) -> None:
 
 def _report_cell(command: argparse.ArgumentParser) -> None:
     command.add_argument("cell", nargs="?", help=argparse.SUPPRESS)
+
+
+def _published(command: argparse.ArgumentParser) -> None:
+    command.add_argument("study", metavar="<study>.<scale>", help="a study that has been run, e.g. yang2020_ssp.small")
+    command.add_argument("--allow-dirty", action="store_true", help="take results of uncommitted code, and say so")
 
 
 def _finished(command: argparse.ArgumentParser) -> None:

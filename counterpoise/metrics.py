@@ -31,7 +31,8 @@ def compute(labels_N: Tensor, scores: Scores, design_C: Tensor) -> Values:
     """Return every metric of the predictions `scores` of examples whose classes are `labels_N` (int64).
 
     `design_C` counts the examples that the imbalance gives each class, also where an oracle or noise changes them:
-    it defines the head and the tail, the positive class of two, and the cost of an error. Raises ImpossibleCell if a class has no example, here or in training.
+    it defines the head and the tail, the positive class of two, and the cost of an error. Raises ImpossibleCell if a
+    class has no example, here or in training.
     """
     matrix_CC = confusion(labels_N, scores.decision_BC)
     for counts_C, where in ((matrix_CC.sum(1), "to measure its recall on"), (design_C, "in training")):

@@ -31,8 +31,9 @@ def check_plan(plan: planning.Plan) -> None:
 def check_study(about: dict[str, Any]) -> None:
     """Check one study as a plan holds it."""
     where = f"config/studies/{about['name']}.yaml"
-    if about["claims"]:
-        check_claims(about, where)
+    for kind in ("claims", "controls"):
+        if about[kind]:
+            check_claims(about, kind, f"{where}, {kind}")
     checked = set()
     for entry in about["entries"]:
         place = f"{where}, case {entry['case']}" + (f" at {entry['point']}" if entry["point"] else "")
@@ -43,8 +44,8 @@ def check_study(about: dict[str, Any]) -> None:
         check_rebalancing(entry["recipe"], place)
 
 
-def check_claims(about: dict[str, Any], where: str) -> None:
-    """Read the claims as the report will."""
+def check_claims(about: dict[str, Any], kind: str, where: str) -> None:
+    """Read the claims (or controls) as the report will."""
     from counterpoise import metrics
     from counterpoise.claims import parse_claims
 
@@ -54,7 +55,7 @@ def check_claims(about: dict[str, Any], where: str) -> None:
             values = factors.setdefault(name, [])
             values += [value] if value not in values else []
     claims = parse_claims(
-        about["claims"],
+        about[kind],
         cases=about["cases"],
         factors=factors,
         metrics=sorted({name for name, label in metrics.chance([3, 2, 1]) if label is None}),

@@ -100,6 +100,7 @@ def _summary(document: Json, study: Json, table: pd.DataFrame, dirty: bool) -> J
         "hours": round(work["hours"], 2),
         "gate": document["gate"],
         "claims": [{k: claim[k] for k in SHOWN} for claim in document["claims"]],
+        "controls": [{k: control[k] for k in SHOWN} for control in document["controls"]],
         "failures": document["gaps"],
         "diverged": document["diverged"],
         "table": _table(study, table),
@@ -143,20 +144,16 @@ def _markdown(summary: Json) -> str:
         f"On {summary['settings']['data']}, {summary['settings']['model']}, {summary['settings']['counts']}, "
         f"{summary['budget']}.",
         "",
-        "| claim | scope | verdict | effect | interval | margin | p (Holm) | n | detectable |",
-        "|---|---|---|--:|:-:|--:|--:|--:|--:|",
+        *_markdown_claims("claim", summary["claims"]),
     ]
-    for claim in summary["claims"]:
-        interval = "–" if claim["interval"] is None else "[{}, {}]".format(*map(_shown, claim["interval"]))
-        cells = [claim["text"], claim["scope"], f"**{claim['verdict']}**", _shown(claim["effect"]), interval]
-        cells += [_shown(claim["margin"]), page.p_value(claim["p_holm"]), str(claim["n"])]
-        cells = [cell.replace("|", "\\|").replace("\n", " ") for cell in [*cells, _shown(claim["smallest_detectable"])]]
-        lines.append("| " + " | ".join(cells) + " |")
     lines.append("")
     for number, claim in enumerate(summary["claims"], 1):
         concerns = f" Not tested here: {claim['concerns']}." if claim["concerns"] else ""
         reason = f" {claim['reason'][:1].upper()}{claim['reason'][1:]}." if claim["reason"] else ""
         lines.append(f"{number}. {claim['sentence']}{concerns}{reason}")
+    if summary["controls"]:
+        lines += ["", "Controls, which test the measurement and not the paper:", ""]
+        lines += _markdown_claims("control", summary["controls"])
     lines += ["", *_markdown_table(summary["table"]), ""]
     if summary["failures"] or summary["diverged"]:
         lines += ["## Failures", ""]
@@ -170,6 +167,20 @@ def _markdown(summary: Json) -> str:
         f"Computed at commit {commit} on {', '.join(summary['cpu'])} in {summary['hours']} hours.{warning} {versions}."
     )
     return "\n".join(lines) + "\n"
+
+
+def _markdown_claims(title: str, claims: list[Json]) -> list[str]:
+    lines = [
+        f"| {title} | scope | verdict | effect | interval | margin | p (Holm) | n | detectable |",
+        "|---|---|---|--:|:-:|--:|--:|--:|--:|",
+    ]
+    for claim in claims:
+        interval = "–" if claim["interval"] is None else "[{}, {}]".format(*map(_shown, claim["interval"]))
+        cells = [claim["text"], claim["scope"], f"**{claim['verdict']}**", _shown(claim["effect"]), interval]
+        cells += [_shown(claim["margin"]), page.p_value(claim["p_holm"]), str(claim["n"])]
+        cells = [cell.replace("|", "\\|").replace("\n", " ") for cell in [*cells, _shown(claim["smallest_detectable"])]]
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
 
 
 def _markdown_table(rows: list[Json]) -> list[str]:

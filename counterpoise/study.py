@@ -59,6 +59,8 @@ class Study:
     reference: list[dict[str, Any]] = field(default_factory=list)
     gate: dict[str, Any] | None = None
     note: str = ""
+    family: int = 0
+    """Claims of the key at this scale, over all its studies: what Holm's procedure corrects for."""
 
     @property
     def key(self) -> str:
@@ -269,7 +271,17 @@ def load(name: str, scale: str, config: Path = CONFIG) -> Study:
         reference=[_reference(r, raw["cases"], f"{where}, reference {i}") for i, r in enumerate(raw["reference"])],
         gate=_gate(patch["gate"] or raw["gate"], raw["cases"], f"{where}, gate"),
         note=patch["note"],
+        family=sum(_num_claims(sibling, scale, config) for sibling in select(name.split("_", 1)[0], config)),
     )
+
+
+def _num_claims(name: str, scale: str, config: Path) -> int:
+    """Return the number of claims that a study makes at a scale; 0 where it has no such scale."""
+    raw = _read(name, config)
+    if scale not in raw["scales"]:
+        return 0
+    cases = (raw["scales"][scale] or {}).get("only") or raw["cases"]
+    return len(_present(raw, "claims", {}, dict.fromkeys(cases)))
 
 
 def read_base(name: str, config: Path, where: str) -> tuple[int, Config]:

@@ -61,6 +61,8 @@ def make_plan():
             {"text": "Oversampling helps", "A": "over_sampling", "B": "baseline", **claim},
             {"text": "Oversampling beats the oracle", "A": "over_sampling", "B": "oracle", **claim},
         ],
+        "controls": [{"text": "Balanced data help", "A": "oracle", "B": "baseline", **claim}],
+        "family": 5,
         "reference": [{"case": "baseline", "at": {"minority_count": 2}, "value": 0.5, "n": 1, "where": "Table 2"}],
         "gate": {"oracle": "oracle", "baseline": "baseline"},
         "note": "A toy.",
@@ -193,7 +195,13 @@ def test_claims_on_the_page_equal_the_file(written):
         assert claim["sentence"] in text
         assert claim["verdict"] in text
     assert document["claims"][0]["verdict"] != "no verdict"
-    assert [claim["family_size"] for claim in document["claims"]] == [2, 2]
+    assert [claim["family_size"] for claim in document["claims"]] == [5, 5]
+    control = document["controls"][0]
+    assert shown["controls"] == [
+        str(v) for v in (control["effect"], *control["interval"], control["margin"], control["n"])
+    ]
+    assert [control["text"] for control in document["controls"]] == ["Balanced data help"]
+    assert "Balanced data help" in text
 
 
 def test_results_on_the_page_equal_the_table(written):

@@ -121,3 +121,11 @@ def finish(options: argparse.Namespace) -> int:
     pages.index(plan)
     dvcfiles.write(plan)
     return 0
+
+
+def publish(options: argparse.Namespace) -> int:
+    """Write a study's results to `published/` and say where."""
+    from counterpoise.publish import publish as write
+
+    print(write(planning.read(), options.study, allow_dirty=options.allow_dirty))
+    return 0

@@ -69,24 +69,27 @@ def judge(plan: Plan, study: Json, found: list[tables.Row], table: pd.DataFrame)
 
     gate = summaries.gate(table, study)
     settings = _settings(study, found)
-    parsed = claims.parse_claims(
-        study["claims"],
-        cases=study["cases"],
-        factors=tables.factors(study),
-        metrics=words.METRICS,
-        primary=study["primary"],
-        where=f"config/studies/{study['name']}.yaml",
-    )
-    verdicts = claims.judge(
-        parsed,
-        table.assign(seed=table["seed"] - study["seeds"][0]),  # pilot seeds do not begin at 0
-        scale=study["scale"],
-        seeds=len(study["seeds"]),
-        references=study["reference"],
-        family_size=family_size(plan, study),
-        settings=settings,
-        gate=gate,
-    )
+
+    def judged(kind: str, family_size: int, gate: Json | None) -> list[Json]:
+        parsed = claims.parse_claims(
+            study[kind],
+            cases=study["cases"],
+            factors=tables.factors(study),
+            metrics=words.METRICS,
+            primary=study["primary"],
+            where=f"config/studies/{study['name']}.yaml, {kind}",
+        )
+        return claims.judge(
+            parsed,
+            table,
+            scale=study["scale"],
+            seeds=study["seeds"],
+            references=study["reference"],
+            family_size=family_size,
+            settings=settings,
+            gate=gate,
+        )
+
     here = records.environment()
     return {
         "key": key_of(study),
@@ -101,7 +104,8 @@ def judge(plan: Plan, study: Json, found: list[tables.Row], table: pd.DataFrame)
         "dirty": here["dirty"],
         "settings": settings,
         "gate": gate,
-        "claims": [row | {"key": row["key"] or key_of(study)} for row in verdicts],
+        "claims": [row | {"key": row["key"] or key_of(study)} for row in judged("claims", study["family"], gate)],
+        "controls": judged("controls", max(1, len(study["controls"])), None),
         "gaps": tables.gaps(found),
         "diverged": tables.diverged(found),
         "provenance": tables.provenance(found),
@@ -111,12 +115,6 @@ def judge(plan: Plan, study: Json, found: list[tables.Row], table: pd.DataFrame)
 def key_of(study: Json) -> str:
     """Return the row of the literature that a study belongs to."""
     return str(study["name"].split("_", 1)[0])
-
-
-def family_size(plan: Plan, study: Json) -> int:
-    """Return the number of claims of a study's key over all its planned studies of the same scale."""
-    family = (s for s in plan.studies.values() if (key_of(s), s["scale"]) == (key_of(study), study["scale"]))
-    return sum(len(s["claims"]) for s in family)
 
 
 def _settings(study: Json, found: list[tables.Row]) -> dict[str, str]:
