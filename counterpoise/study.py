@@ -280,8 +280,8 @@ def _num_claims(name: str, scale: str, config: Path) -> int:
     raw = _read(name, config)
     if scale not in raw["scales"]:
         return 0
-    cases = (raw["scales"][scale] or {}).get("only") or raw["cases"]
-    return len(_present(raw, "claims", {}, dict.fromkeys(cases)))
+    patch = section(ScaleFile, raw["scales"][scale] or {}, f"{config / 'studies' / name}.yaml, scales, {scale}")
+    return len(_present(raw, "claims", patch, dict.fromkeys(patch["only"] or raw["cases"])))
 
 
 def read_base(name: str, config: Path, where: str) -> tuple[int, Config]:
