@@ -43,9 +43,9 @@ def load_foreign(path: Path) -> Tensors:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # the zip reader and the unpickler raise many kinds
-        refused = re.search(r"Unsupported \w+ \S+|unsupported \w+ \S+", str(error))
-        reason = f"{refused[0]}; pickled code is never run" if refused else f"{type(error).__name__}: {error}"
-        raise UserError(f"{path}: not a checkpoint of plain tensors ({' '.join(reason.split())[:160]})") from None
+        refused = re.search(r"(?:GLOBAL|operand) (\S+)", str(error))  # the rest is advice to run it all the same
+        reason = f"{type(error).__name__} {refused[1] if refused else ' '.join(str(error).split())[:120]}"
+        raise UserError(f"{path}: not a checkpoint of plain tensors ({reason}); pickled code is never run") from None
     for wrapper in ("state_dict", "model"):
         if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
             content = content[wrapper]

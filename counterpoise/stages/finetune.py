@@ -46,7 +46,8 @@ def run(
     with records.job(out, spec, empty) as result:
         records.require_parents([data, sample] + ([start] if start else []))
         fit_seed = _fit_classical if getattr(build("models", cfg["model"]), "classical", False) else _train_neural
-        partial, table, tensors = Partial(out, spec["cell"]), Predictions(data), {}
+        partial, table = Partial(out, spec["cell"]), Predictions(data)
+        tensors: checkpoints.Tensors = {}
         given = checkpoints.load(start / "model.safetensors")[0] if start else None
         for seed in seeds:
             rows, counts = training_rows(data, sample, seed)
