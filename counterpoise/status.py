@@ -58,6 +58,18 @@ def jobs_of(cell: planning.Cell) -> Iterator[Job]:
             yield Job(cell, planning.block_name(block))
 
 
+def cells_of(about: dict[str, Any]) -> set[str]:
+    """Return the names of all cells that a study needs; `about` is as the plan holds it."""
+    stages = planning.STAGES[:-1]
+    return {entry[stage] for entry in about["entries"] for stage in stages if entry[stage]} | {about["report"]}
+
+
+def jobs_of_study(plan: planning.Plan, about: dict[str, Any]) -> list[Job]:
+    """Return the jobs that a study needs: another may need more seeds of the same cell."""
+    blocks = {None, *map(planning.block_name, about["blocks"])}
+    return [job for name in cells_of(about) for job in jobs_of(plan.cells[name]) if job.block in blocks]
+
+
 def state(job: Job) -> State:
     """Return what has become of a job."""
     missing = [name for name in OUTPUTS[job.cell.stage] if not (job.folder / name).exists()]

@@ -23,18 +23,12 @@ def plan(options: argparse.Namespace) -> int:
     rows = []
     for about in chosen.studies.values():
         cases, points = len(about["cases"]), len({entry["point"] for entry in about["entries"]})
-        names = cells_of(about)
-        mine = [state for job, state in states.items() if job.cell.name in names]
+        mine = [states[job] for job in status.jobs_of_study(chosen, about)]
         done = sum(state.status == "done" for state in mine)
         rows.append([about["name"], about["scale"], cases, points, len(about["seeds"]), f"{done:,} of {len(mine):,}"])
     print(table(("study", "scale", "cases", "points", "seeds", "jobs done"), rows))
     print("\n" + stages(states))
     return 0
-
-
-def cells_of(about: dict) -> set[str]:
-    """Return the names of all cells that a study needs."""
-    return {entry[s] for entry in about["entries"] for s in STAGES[:-1] if entry[s]} | {about["report"]}
 
 
 def stages(states: dict[status.Job, status.State]) -> str:

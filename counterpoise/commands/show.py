@@ -9,7 +9,6 @@ from typing import Any
 
 from counterpoise import plan as planning
 from counterpoise import status, study
-from counterpoise.commands.plan import cells_of
 from counterpoise.commands.plan import stages as stage_table
 from counterpoise.commands.text import counted, duration, table
 from counterpoise.errors import UserError, nearest
@@ -34,7 +33,8 @@ def why(options: argparse.Namespace) -> int:
     plan = everything()
     cell = plan.cells[find(options.cell, plan)]
     print(f"{cell.stage} {cell.name}")
-    print("needed by: " + (", ".join(needed_by(plan, cell)) or "no study file (`counterpoise clean` would remove it)"))
+    studies = [name for name, about in plan.studies.items() if cell.name in status.cells_of(about)]
+    print("needed by: " + (", ".join(studies) or "no study file (`counterpoise clean` would remove it)"))
     for job in status.jobs_of(cell):
         print(f"{job.block or 'whole'}: {reason(plan, job)}")
     return 0
@@ -66,9 +66,9 @@ def find(words: str, plan: planning.Plan) -> str:
     raise UserError(f"no cell '{words}' in any study{close}; `counterpoise show <study>` lists the cells of a study")
 
 
-def needed_by(plan: planning.Plan, cell: planning.Cell) -> list[str]:
-    """Return the studies that a cell belongs to, with their scale."""
-    return [name for name, about in plan.studies.items() if cell.name in cells_of(about)]
+def needed_by(plan: planning.Plan, job: status.Job) -> list[str]:
+    """Return the studies, with their scale, that a job is for."""
+    return [name for name, about in plan.studies.items() if job in status.jobs_of_study(plan, about)]
 
 
 def reason(plan: planning.Plan, job: status.Job) -> str:
@@ -85,7 +85,7 @@ def reason(plan: planning.Plan, job: status.Job) -> str:
     lacking = [p for p in plan.inputs(job.cell.name, job.block) if not Path(p).exists()]
     waits = f"; first {lacking[0].removesuffix('/run.json')}" if lacking else ""
     waits += f" and {counted(len(lacking) - 1, 'other')}" if len(lacking) > 1 else ""
-    studies = needed_by(plan, job.cell)
+    studies = needed_by(plan, job)
     if not studies:
         return f"{held.reason}; it will not run: no study needs it"
     default = study.settings()
@@ -107,7 +107,7 @@ def cell_text(plan: planning.Plan, cell: planning.Cell) -> str:
     """Return everything about a cell."""
     lines = [f"{cell.stage} {cell.name}", f"files:      {cell.folder}/"]
     lines += [f"{role + ':':<12}{parent}" for role, parent in cell.parents.items()] if cell.stage != "report" else []
-    lines += [f"needed by:  {name}" for name in needed_by(plan, cell)]
+    lines += [f"needed by:  {name}" for name, about in plan.studies.items() if cell.name in status.cells_of(about)]
     if cell.stage != "report":
         lines.append("config:     " + "\n            ".join(json.dumps(cell.config, indent=2).splitlines()))
     rows = []
@@ -137,7 +137,6 @@ def study_text(plan: planning.Plan, name: str) -> str:
         *([f"note:    {about['note']}"] if about["note"] else []),
     ]
     rows = [[e["case"], e["point"], e["finetune"], e["evaluate"].rpartition("-")[2]] for e in about["entries"]]
-    names = cells_of(about)
-    states = {job: status.state(job) for job in status.jobs(plan) if job.cell.name in names}
+    states = {job: status.state(job) for job in status.jobs_of_study(plan, about)}
     cells = table(("case", "point", "finetune", "evaluate"), rows)
     return "\n".join(lines) + f"\n\n{cells}\n\n{stage_table(states)}"

@@ -1,0 +1,54 @@
+"""Generated files are what the code and the lock would write now, and the schema accepts exactly what is meant."""
+
+import json
+
+import jsonschema
+import pytest
+
+from counterpoise import claims, devtools, documents, study
+from counterpoise.config import read_yaml
+
+SCHEMA = json.loads(documents.schema())
+
+
+@pytest.mark.parametrize("path", devtools.generated(), ids=lambda path: path.name)
+def test_a_generated_file_is_up_to_date(path):
+    assert devtools.is_current(path, devtools.generated()[path]), "run `make docs envs`"
+
+
+def test_every_key_of_a_claim_is_explained():
+    named = {*claims.COMMON, "form", *(k for keys in claims.FORMS.values() for k in keys)}
+    named |= {k for keys in claims.OPTIONAL.values() for k in keys}
+    assert named == documents.CLAIM_KEYS.keys()
+    assert claims.FORMS.keys() == documents.FORMS.keys()
+
+
+def test_every_environment_pins_what_its_jobs_record():
+    texts = devtools.environments()
+    assert len(texts) == 3
+    for text in texts.values():
+        assert "  - python=3.11\n" in text
+        assert "+cpu" not in text
+    assert "torch==" not in next(t for p, t in texts.items() if p.stem == "data")
+
+
+def test_the_schema_accepts_every_study():
+    for path in study.available().values():
+        jsonschema.validate(read_yaml(path), SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("titel", "x"),
+        ("seeds", "five"),
+        ("cases", {"a": {"sample": "oversampling"}}),
+        ("cases", {"a": {"sample": {"name": "random_oversampling", "ration": 1}}}),
+        ("claims", [{"text": "x", "form": "beter"}]),
+        ("scales", {"smoke": {"sedes": 5}}),
+    ],
+)
+def test_the_schema_refuses_a_fault(key, value):
+    content = read_yaml(next(iter(study.available().values()))) | {key: value}
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(content, SCHEMA)
