@@ -154,7 +154,8 @@ class Store:
         changed = 0
         if _stale(family, found, recipe):
             changed += self._drop(family)
-        if not found:
+        digest = records.digest([block.digest for block in found]) if family.complete else ""
+        if not found or (digest and _is_there(family, digest)):
             return changed
         about = {"study": study, "case": entry["case"], "point": entry["point"], "recipe": recipe}
         if family.parent is None:
@@ -165,19 +166,12 @@ class Store:
             self.client.log_inputs(family.parent.id, [_data_set(plan, entry)])
         seeds = []
         for block in found:
-            if not family.complete and self._known(family, block):
+            if not family.complete and _is_known(family, block):
                 continue
             for seed in view.seeds(plan, entry, block):
                 seeds.append(seed)
                 changed += self._mirror_seed(experiment, entry, family, seed, about)
-        return changed + self._mirror_parent(entry, family, found, seeds)
-
-    @staticmethod
-    def _known(family: Family, block: Block) -> bool:
-        """Tell whether all seeds of a block are in the store as they are in the files."""
-        digest, (first, last) = block.digest, (int(part) for part in block.name.split("-")[1:])
-        held = [family.children.get(seed) for seed in range(first, last + 1)]
-        return all(h is not None and h.status in FINAL and h.tags["files"] == digest for h in held)
+        return changed + self._mirror_parent(family, found, seeds, digest)
 
     def _mirror_seed(self, experiment: str, entry: Entry, family: Family, seed: Seed, about: dict[str, str]) -> int:
         """Bring the run of a seed up to date: one transaction for its values, one for its state."""
@@ -206,12 +200,12 @@ class Store:
         values = [Metric(p.name, p.value, p.time or now, p.step) for p in new]
         final = {k: v for k, v in seed.metrics.items() if (k, 0) not in held.logged}
         values += [Metric(name, value, seed.end or now, 0) for name, value in final.items()]
-        held.tags |= {**seed.tags, "files": seed.digest}
         while len(values) > BATCH:
             self.client.log_batch(held.id, metrics=values[:BATCH])
             values = values[BATCH:]
         tags = [RunTag(key, value) for key, value in {**seed.tags, "files": seed.digest}.items()]
         self.client.log_batch(held.id, metrics=values, params=_parameters(held, entry), tags=tags)
+        held.tags |= {**seed.tags, "files": seed.digest}
         held.logged |= {(p.name, p.step) for p in new} | {(name, 0) for name in final}
 
     def _logged(self, held: Held) -> set[tuple[str, int]]:
@@ -219,13 +213,12 @@ class Store:
         names = self.client.get_run(held.id).data.metrics
         return {(name, m.step) for name in names for m in self.client.get_metric_history(held.id, name)}
 
-    def _mirror_parent(self, entry: Entry, family: Family, found: list[Block], seeds: list[Seed]) -> int:
+    def _mirror_parent(self, family: Family, found: list[Block], seeds: list[Seed], digest: str) -> int:
         """Bring the parent up to date: its state, and when all seeds are there their means and the figures."""
         from mlflow.entities import Metric, RunTag
 
         parent = family.parent
         assert parent is not None
-        digest = records.digest([block.digest for block in found]) if family.complete else ""
         statuses = {held.status for held in family.children.values()}
         first = (view.RUNNING, view.KILLED, view.SCHEDULED, view.FAILED)
         status = next((s for s in first if s in statuses), view.FINISHED if family.complete else view.SCHEDULED)
@@ -305,10 +298,10 @@ def _now() -> int:
 
 
 def _parameters(held: Held, entry: Entry) -> list[Param]:
-    """Return the recipe as parameters, for a run that has none yet."""
+    """Return the recipe as parameters, for a run that may have none yet (the same value again is no fault)."""
     from mlflow.entities import Param
 
-    flat = view.parameters(entry["recipe"]) if held.status == NEW else {}
+    flat = {} if held.tags["files"] else view.parameters(entry["recipe"])
     return [Param(key, value[:6000]) for key, value in flat.items()]
 
 
@@ -319,6 +312,18 @@ def _data_set(plan: Plan, entry: Entry) -> DatasetInput:
     prepared = plan.cells[entry["preprocess"]]
     source = json.dumps({"uri": str(prepared.folder)})
     return DatasetInput(Dataset(entry["recipe"]["data"]["name"], prepared.data_hash, "local", source))
+
+
+def _is_known(family: Family, block: Block) -> bool:
+    """Tell whether all seeds of a block are in the store for good, as they are in the files."""
+    digest, (first, last) = block.digest, (int(part) for part in block.name.split("-")[1:])
+    held = [family.children.get(seed) for seed in range(first, last + 1)]
+    return all(h is not None and h.status in FINAL and h.tags["files"] == digest for h in held)
+
+
+def _is_there(family: Family, digest: str) -> bool:
+    """Tell whether a complete family is in the store as it is in the files (its parent is written last)."""
+    return family.parent is not None and family.parent.status in FINAL and family.parent.tags.get("files") == digest
 
 
 def _stale(family: Family, found: list[Block], recipe: str) -> bool:

@@ -101,7 +101,7 @@ def seeds(plan: Plan, entry: Entry, block: Block) -> Iterator[Seed]:
         if block.complete or curves:
             diverged = block.runs.get("finetune", {}).get("diverged", {}).get(str(seed))
             reason = {"failure": diverged["reason"]} if diverged else {}
-            status = FAILED if diverged else _status(block)
+            status = FAILED if diverged and block.complete else _status(block)
             yield Seed(seed, block.name, status, digest, start, end, {**about, **reason}, curves, metrics.get(seed, {}))
 
 
@@ -149,10 +149,8 @@ def confusion(found: list[Block], classes: int) -> list[list[float]]:
 
 
 def _status(block: Block) -> str:
-    if any(run["status"] != "done" for run in block.runs.values()):
-        return FAILED
     if block.complete:
-        return FINISHED
+        return FINISHED if all(run["status"] == "done" for run in block.runs.values()) else FAILED
     return RUNNING if block.live else KILLED if block.cut else SCHEDULED
 
 
