@@ -75,7 +75,9 @@ def documents() -> dict[Path, str]:
     """Return the documents that are written from the code."""
     from counterpoise import documents as pages
 
+    readme = ROOT / "README.md"
     return {
+        readme: pages.results(readme.read_text(encoding="utf-8"), ROOT / "published"),
         ROOT / "docs" / "configuration.md": pages.configuration(),
         ROOT / "docs" / "commands.md": pages.commands(),
         ROOT / "workflow" / "schemas" / "config.schema.json": pages.schema(),

@@ -12,8 +12,10 @@ import importlib
 import inspect
 import itertools
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter
@@ -56,6 +58,7 @@ FORMS = {
     "exists": "A beats B in at least this share of seeds.",
     "ranks": "The order of the cases agrees with the published one.",
 }
+RESULTS = ("<!-- results: written by `make docs` from published/ -->", "<!-- end of results -->")
 GENERATED = "<!-- Written by `make docs` from the code; do not edit. -->"
 
 
@@ -98,6 +101,22 @@ def configuration() -> str:
         *[part for kind in registry.KINDS for part in (f"### {kind}", *map(_method_text(kind), registry.names(kind)))],
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def results(readme: str, published: Path) -> str:
+    """Return the README with the table of published verdicts between its two marks."""
+    before, _, rest = readme.partition(RESULTS[0])
+    _, _, after = rest.partition(RESULTS[1])
+    rows = []
+    for path in sorted(published.glob("*.json")):
+        held = json.loads(path.read_text(encoding="utf-8"))
+        for claim in held["claims"]:
+            low, high = claim["interval"] or (math.nan, math.nan)
+            effect = f"{claim['effect']:+.3f} [{low:+.3f}, {high:+.3f}]"
+            link = f"[{held['study']}](published/{path.stem}.md)"
+            rows.append((claim["text"], f"**{claim['verdict']}**", effect, str(claim["n"]), claim["scope"], link))
+    table = _table(("claim", "verdict", "effect [interval]", "seeds", "scope", "study"), rows)
+    return f"{before}{RESULTS[0]}\n{table}\n{RESULTS[1]}{after}"
 
 
 def commands() -> str:
