@@ -217,7 +217,7 @@ def default_methods(schema: type = Recipe) -> Config:
         if "kind" in f.metadata and f.default_factory is not MISSING:
             result[f.name] = f.default_factory()
         elif dataclasses.is_dataclass(hints[f.name]):
-            result[f.name] = default_methods(hints[f.name])  # type: ignore[arg-type]
+            result[f.name] = default_methods(hints[f.name])
     return result
 
 

@@ -12,6 +12,7 @@ from counterpoise.records import write_text
 NAME = r"[a-z]+[0-9]{4}[a-z]?_[a-z0-9_]+"
 
 TEMPLATE = """\
+# yaml-language-server: $schema=../../workflow/schemas/config.schema.json
 # One published result. Every key: docs/configuration.md; faults: `counterpoise check --studies {name}`.
 title: What is compared, in one line
 source:
