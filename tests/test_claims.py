@@ -9,8 +9,9 @@ import pytest
 from numpy.testing import assert_allclose
 
 from counterpoise import statistics as st
-from counterpoise.claims import judge, parse_claims
+from counterpoise.claims import parse_claims
 from counterpoise.errors import UserError
+from counterpoise.verdicts import judge
 
 CASES = ["a", "b", "c", "d"]
 FACTORS = {"imbalance.mu": [0.2, 0.5], "imbalance.rho": [10, 20, 40]}

@@ -9,7 +9,8 @@ import pytest
 from scipy.stats import binom, norm
 
 from counterpoise import statistics as st
-from counterpoise.claims import ALPHA, LOOK_ALPHA, TIES
+from counterpoise.measuring import ALPHA
+from counterpoise.verdicts import LOOK_ALPHA, TIES
 
 REPEATS = 10_000
 MARGIN = 0.01

@@ -64,14 +64,15 @@ def _write(plan: Plan, study: Json, folder: Path) -> Path:
 
 def judge(plan: Plan, study: Json, found: list[tables.Row], table: pd.DataFrame) -> Json:
     """Return what `claims.json` holds: the verdict of every claim, what it rests on, and where that came from."""
-    from counterpoise import claims
+    from counterpoise import verdicts
+    from counterpoise.claims import parse_claims
     from counterpoise.report import summaries
 
     gate = summaries.gate(table, study)
     settings = _settings(study, found)
 
     def judged(kind: str, family_size: int, gate: Json | None) -> list[Json]:
-        parsed = claims.parse_claims(
+        parsed = parse_claims(
             study[kind],
             cases=study["cases"],
             factors=tables.factors(study),
@@ -79,7 +80,7 @@ def judge(plan: Plan, study: Json, found: list[tables.Row], table: pd.DataFrame)
             primary=study["primary"],
             where=f"config/studies/{study['name']}.yaml, {kind}",
         )
-        return claims.judge(
+        return verdicts.judge(
             parsed,
             table,
             scale=study["scale"],
