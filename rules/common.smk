@@ -20,7 +20,9 @@ if workflow.is_main_process:
 else:  # a job on another machine reads what the main process decided
     PLAN = planning.read()
 
-os.environ.update(COUNTERPOISE_PARENT=str(os.getpid()))  # jobs end when this process is killed
+# Jobs end when this process is killed, and use the Python of this Snakemake, activated or not.
+search = [os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)]
+os.environ.update(COUNTERPOISE_PARENT=str(os.getpid()), PATH=os.pathsep.join(search))
 
 REPORTS = [f"results/report/{study['report']}/index.html" for study in PLAN.studies.values()]
 
