@@ -304,12 +304,13 @@ def test_run_prints_verdicts_and_says_whether_all_is_done(project, call, monkeyp
     code, out, _ = call("run")
     assert code == 0
     assert re.search(r"a2000_b.smoke +A beats B +\+0.0200 \[\+0.0100, \+0.0300\] +5 +reproduced", out)
-    assert "jobs: 16 of 16 jobs done" in out
+    assert "16 of 16 jobs done" in out
     assert f"report: file://{project}/results/report/index.html" in out
     finish(jobs_of(plan, "evaluate")[0], status="failed", error="no")
     code, out, _ = call("run")
     assert code == 1
-    assert "1 failed" in out
+    assert "15 of 16 jobs done, 1 failed" in out
+    assert re.search(r"failed +results/evaluate/\S+/seeds-00-04 +no\n", out)
 
 
 @pytest.mark.parametrize(("given", "shown"), [("a/file.npy", "a/file.npy"), (None, "results/finetune/x/seeds-00-04")])

@@ -15,6 +15,7 @@ from counterpoise.commands.text import counted, table
 from counterpoise.errors import UserError
 from counterpoise.records import read_json
 
+FAILURES = 10  # jobs listed at the end of a run
 INDEX = planning.RESULTS / "report" / "index.html"
 
 
@@ -29,8 +30,10 @@ def run(options: argparse.Namespace) -> int:
     if code < 0 or code == 130:
         return 130  # stopped by a signal: what is done is kept, and there is nothing to sum up
     print_verdicts(plan)
-    counts = Counter(status.state(job).status for job in status.jobs(plan))
+    states = {job: status.state(job) for job in status.jobs(plan)}
+    counts = Counter(state.status for state in states.values())
     print_summary(counts)
+    print_failures(plan, states)
     return 1 if code or counts["failed"] or counts["skipped"] or counts["missing"] else 0
 
 
@@ -63,14 +66,25 @@ def _verdict(claim: dict[str, Any]) -> list[Any]:
 
 def print_summary(counts: Counter[str]) -> None:
     """Print how much is done, what is not, and where to look."""
-    print(f"\njobs: {counts['done']:,} of {counted(counts.total(), 'job')} done", end="")
+    print(f"\n{counts['done']:,} of {counted(counts.total(), 'job')} done", end="")
     for word in ("failed", "skipped", "missing", "running"):
         print(f", {counts[word]:,} {word}" if counts[word] else "", end="")
     print()
-    if counts["failed"] or counts["missing"]:
-        print("      `counterpoise why <cell>` says why; `counterpoise retry` forgets failures")
     print(f"report: {INDEX.resolve().as_uri() if INDEX.exists() else '(none yet)'}")
     print("curves: `make ui` opens the MLflow view")
+
+
+def print_failures(plan: planning.Plan, states: dict[status.Job, status.State]) -> None:
+    """Print the jobs that failed, or ended without their files, and not those that only wait for them."""
+    rows = []
+    for job, held in states.items():
+        tried = held.status == "missing" and all(Path(p).exists() for p in plan.inputs(job.cell.name, job.block))
+        if tried or held.status == "failed":
+            rows.append([held.status, job.folder, held.reason])
+    if rows:
+        print("\n" + table(("state", "job", "reason"), rows[:FAILURES], wrap=2))
+        print(f"and {len(rows) - FAILURES:,} more\n" if len(rows) > FAILURES else "", end="")
+        print("`counterpoise why <job>` says more; `counterpoise retry` lets failed ones be tried again")
 
 
 def job(options: argparse.Namespace) -> int:
@@ -95,10 +109,10 @@ def report(options: argparse.Namespace) -> int:
 
     plan = planning.read()
     for name, about in plan.studies.items():
-        cell = plan.cells[about["report"]]
-        if all(Path(path).exists() for path in plan.inputs(cell.name, None)):
-            pages.run(plan, cell.name)
-        else:
+        there = [Path(path).exists() for path in plan.inputs(about["report"], None)]
+        if all(there):
+            pages.run(plan, about["report"])
+        elif any(there):
             pages.partial(plan, name)
     pages.index(plan)
     print(f"report: {INDEX.resolve().as_uri()}")
