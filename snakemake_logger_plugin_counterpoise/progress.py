@@ -146,28 +146,47 @@ class Progress:
 
     def _remaining(self) -> str:
         """Return how long it will take: what is left of each rule, at the pace and the parallelism so far."""
-        now, spent = time.monotonic(), [s for many in self.seconds.values() for s in many]
-        if not spent:
+        now, spent = time.monotonic(), sum(map(sum, self.seconds.values()))
+        ran = {number: now - job.started for number, job in self.running.items()}
+        whole = {number: ran[number] / share for number, job in self.running.items() if (share := _share(job)) > 0.02}
+        known = {rule: list(many) for rule, many in self.seconds.items()}
+        for number, seconds in whole.items():
+            known.setdefault(self.running[number].rule, []).append(seconds)
+        if not known:
             return "time to go unknown"
-        overall = sum(spent) / len(spent)
+        means = {rule: sum(many) / len(many) for rule, many in known.items()}
+        overall = sum(means.values()) / len(means)
         left = 0.0
         for rule, many in self.expected.items():
-            mean = sum(self.seconds[rule]) / len(self.seconds[rule]) if rule in self.seconds else overall
-            ran = [now - job.started for job in self.running.values() if job.rule == rule]
-            left += max(many - self.done[rule] - len(ran), 0) * mean + sum(max(mean - s, 0.0) for s in ran)
-        busy = sum(spent) + sum(now - job.started for job in self.running.values())
-        return f"about {_span(left * (now - self.began) / max(busy, 0.1))} to go"
+            mean, running = means.get(rule, overall), [n for n, job in self.running.items() if job.rule == rule]
+            left += max(many - self.done[rule] - len(running), 0) * mean
+            left += sum(max(whole.get(number, mean) - ran[number], 0.0) for number in running)
+        return f"about {_span(left * (now - self.began) / max(spent + sum(ran.values()), 0.1))} to go"
+
+
+def _share(job: Job) -> float:
+    """Return how much of a training job is done, as far as its history tells: seeds, and steps of the current one."""
+    row = _last_row(job.folder / "partial" / "history.jsonl") if job.rule in TRAINING else {}
+    if not row or not job.block or not _steps(job):
+        return 0.0
+    first, last = (int(part) for part in job.block.split("-")[1:])
+    return (row["seed"] - first + min(row["step"] / _steps(job), 1.0)) / (last - first + 1)
+
+
+def _steps(job: Job) -> int:
+    """Return the steps of each seed of a training job; 0 where its `spec.json` does not say."""
+    if job.steps is None:
+        job.steps = _json(job.folder / "spec.json").get("config", {}).get(job.rule, {}).get("steps")
+    return job.steps or 0
 
 
 def _training(job: Job) -> str:
     """Return what a training job is doing: seed, step of all steps, loss."""
-    if job.steps is None:
-        job.steps = _json(job.folder / "spec.json").get("config", {}).get(job.rule, {}).get("steps")
     row = _last_row(job.folder / "partial" / "history.jsonl")
     title = job.cell.rpartition("-")[0]  # the hash is for commands, not for the eye
     if not row:
         return f"{title} {job.block}"
-    return f"{title} seed {row['seed']} step {row['step']}/{job.steps or '?'} loss {row['loss']:.3f}"
+    return f"{title} seed {row['seed']} step {row['step']}/{_steps(job) or '?'} loss {row['loss']:.3f}"
 
 
 def _last_row(path: Path) -> dict[str, Any]:

@@ -136,6 +136,17 @@ def test_time_to_go_follows_the_pace_of_each_rule_and_the_parallelism(monkeypatc
     assert progress._remaining() == "about 7 min to go"
 
 
+def test_time_to_go_follows_how_far_the_running_job_is(tmp_path: Path) -> None:
+    progress = Progress(io.StringIO())
+    progress.expect({"finetune": 3})
+    _start(progress, 1, "finetune", tmp_path)
+    (tmp_path / "partial").mkdir()
+    (tmp_path / "spec.json").write_text(json.dumps({"config": {"finetune": {"steps": 100}}}))
+    (tmp_path / "partial/history.jsonl").write_text('{"seed": 2, "step": 50, "loss": 0.5}\n')  # half of seeds 0 to 4
+    progress.running[1].started = progress.began = time.monotonic() - 300
+    assert progress._remaining() == "about 25 min to go"
+
+
 @pytest.mark.parametrize(("seconds", "said"), [(3, "3 s"), (90, "2 min"), (3600, "60 min"), (9000, "2 h 30 min")])
 def test_durations_are_said_as_people_do(seconds: float, said: str) -> None:
     assert _span(seconds) == said
