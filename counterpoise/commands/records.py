@@ -29,14 +29,15 @@ def ui(options: argparse.Namespace) -> int:
     print(f"http://127.0.0.1:{options.port}  (Ctrl-C ends it)", flush=True)
     port = str(options.port)
     command = ["mlflow", "ui", "--backend-store-uri", store, "--host", "127.0.0.1", "--port", port]
+    os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")  # eight processes that a view has no use for
     os.execv(sys.executable, [sys.executable, "-m", *command])
 
 
 def restore(options: argparse.Namespace) -> int:
     """Fetch data and results from the DVC remote."""
-    from counterpoise import restore as fetching
+    from counterpoise.restore import restore as fetch
 
-    return fetching.restore()
+    return fetch()
 
 
 def _store() -> str:
