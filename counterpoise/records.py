@@ -149,13 +149,14 @@ def job(out: Path, spec: Json, outputs: dict[str, Callable[[Path], None]]) -> It
 
 
 def require_parents(folders: list[Path]) -> None:
-    """Skip this job, with the reason, if a parent is itself a failure."""
+    """Skip this job, with the reason, if a parent is itself a failure; tidy up after one killed after its last word."""
     for folder in folders:
         if not (folder / "run.json").exists():
             raise UserError(f"{folder}: not computed yet; `snakemake` computes it before this")
         run = read_json(folder / "run.json")
         if run["status"] != "done":
             raise SkippedCell(f"{folder} {run['status']}: {run['error']}")
+        shutil.rmtree(folder / PARTIAL, ignore_errors=True)
 
 
 @cache

@@ -53,6 +53,7 @@ class Job:
     seed: int | None = None
     step: int = 0
     saved: bool = False
+    fresh: bool = False  # it has saved something since it was first seen
 
     @property
     def folder(self) -> Path:
@@ -70,6 +71,7 @@ class Run:
         self.token = folder / "kill_at_rename.json"
         self.killed = folder / "killed_at_rename.json"
         self.starts = 0
+        self.known: dict[int, float] = {}  # process -> time of the newest checkpoint when it was first seen
 
     def start(self, *arguments: str) -> None:
         """Start Snakemake as a person would."""
@@ -106,8 +108,9 @@ class Run:
     def progress(self, job: Job) -> Job:
         """Read how far a job is from its unfinished work."""
         partial = self.folder / job.folder / "partial"
-        job.saved = any(partial.glob("*.safetensors"))
         try:
+            newest = max((p.stat().st_mtime for p in partial.glob("*.safetensors")), default=0.0)
+            job.saved, job.fresh = newest > 0, newest > self.known.setdefault(job.pid, newest)
             last = json.loads((partial / "history.jsonl").read_text().split("\n")[-2])
             job.seed, job.step = last["seed"], last["step"]
         except (OSError, IndexError, ValueError):
@@ -168,7 +171,7 @@ class Killer:
         job = self._wait(run)
         if job is None:
             return False
-        time.sleep(self.random.random())
+        time.sleep(self.random.random() / 3)
         alive = {j.pid: j for j in run.jobs()}
         if job.pid not in alive:
             return run.process.poll() is None
@@ -202,9 +205,13 @@ class Killer:
         return True
 
     def _wait(self, run: Run) -> Job | None:
-        """Wait for a training process, mostly one that has saved a checkpoint; None if the study ends before."""
+        """Wait for a training process, mostly one that has saved a checkpoint; None if the study ends before.
+
+        Three times of four it must have got further, so that the kills are spread over the study.
+        """
+        hurry, early = self.random.random() < 0.25, self.done in self.early
         while run.process.poll() is None:
-            jobs = [j for j in run.jobs() if j.saved or self.done in self.early]
+            jobs = [j for j in run.jobs() if early or j.fresh or (hurry and j.saved)]
             if jobs:
                 return self.random.choice(jobs)
             time.sleep(0.02)

@@ -381,6 +381,14 @@ def test_what_a_killed_process_left_half_written_goes_with_the_next_run(project)
         assert not list(folder.rglob("*.tmp"))
 
 
+def test_a_child_tidies_up_after_a_parent_that_was_killed_after_its_last_word(project):
+    p = project({"scratch": {}}).compute("finetune")
+    left = p.folder("scratch", "finetune") / "partial"
+    left.mkdir()
+    p.compute("evaluate")
+    assert not left.exists()
+
+
 CHILD = (
     "import os, sys, time; from counterpoise.records import die_with; {call};"
     " print(os.getpid(), flush=True); time.sleep(60)"
