@@ -243,10 +243,9 @@ def test_average_pooling_averages_each_square():
 # --- what the data sets of this project really are
 
 
-@pytest.mark.parametrize("name", registry.names("datasets"))
-def test_a_data_set_is_what_its_constants_say(name, monkeypatch):
+@pytest.mark.parametrize("name", ["digits", "breast_cancer"])  # preprocess checks the others against theirs
+def test_a_data_set_is_what_its_constants_say(name):
     method = registry.method("datasets", name)
-    monkeypatch.setattr(data, "_download", lambda *arguments: pytest.skip("the archive is not on this machine"))
     train_x, train_y, test_x, test_y = method().read(partial(data.locate, name, method.files))
     assert data.hash_arrays(train_x, train_y, test_x, test_y) == method.data_hash
     assert train_x.shape[1:] == test_x.shape[1:] == method.shape

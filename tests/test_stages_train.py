@@ -332,7 +332,7 @@ def test_a_full_disk_leaves_nothing_half_written_and_the_next_run_goes_on(projec
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         assert code != 0
         message = capsys.readouterr().err
-        assert message.startswith(f"error: {folder}/")
+        assert message.startswith(f"error: {folder}")
         assert message.endswith(": File too large\n")
         assert not list(folder.rglob("*.tmp"))
         assert not (folder / "run.json").exists()

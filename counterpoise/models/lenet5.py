@@ -40,5 +40,5 @@ class Method:
         for layer in module:
             if isinstance(layer, nn.Conv2d | nn.Linear):
                 nn.init.xavier_uniform_(layer.weight)
-                nn.init.constant_(layer.get_parameter("bias"), 0.0)
+                nn.init.zeros_(layer.get_parameter("bias"))
         return module, 500
