@@ -39,7 +39,7 @@ CHATTER = (
     "Waiting at most",
     "This was a dry-run",
 )
-REPEATED = ("returned non-zero exit status", "At least one job did not complete")  # said better by `Progress.fail`
+REPEATED = ("CalledProcessError in file", "At least one job did not complete")  # said better by `Progress.fail`
 SHOWN = (LogEvent.GROUP_ERROR, LogEvent.DEBUG_DAG)
 REFRESH = 0.5  # seconds between two looks at what is in training
 

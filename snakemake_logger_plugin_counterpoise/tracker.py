@@ -29,7 +29,7 @@ class Tracker:
             return
         LOG.parent.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "counterpoise", "track", "--uri", uri, "--follow", *self.plan["studies"]]
-        with LOG.open("w") as log:
+        with LOG.open("a") as log:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=log, stderr=log, text=True, start_new_session=True
             )

@@ -175,7 +175,7 @@ def test_chatter_goes_and_what_matters_stays(capsys: pytest.CaptureFixture[str])
             _record("Nothing to be done (all requested files are present and up to date)."),
             _record("something new that nobody has thought of"),
             _record("MissingInputException in rule x", logging.ERROR, event=LogEvent.ERROR, exception="X"),
-            _record("Command '...' returned non-zero exit status 1.", logging.ERROR, event=LogEvent.ERROR),
+            _record("RuleException:\nCalledProcessError in file ...", logging.ERROR, event=LogEvent.ERROR),
             _record("disk is slow", logging.WARNING),
         ],
         capsys,
