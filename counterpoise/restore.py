@@ -28,7 +28,7 @@ def restore() -> int:
     pulled = _dvc("pull", "--quiet")
     if pulled.returncode:
         raise UserError(f"restore: dvc pull: {_reason(pulled.stderr)}")
-    print("restored data and results; `snakemake --cores` computes what this commit needs beyond them")
+    print("restored data and results; `snakemake` computes what this commit needs beyond them")
     return 0
 
 

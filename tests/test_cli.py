@@ -213,7 +213,7 @@ def test_why_says_what_became_of_a_job(project, call):
 
 def test_why_says_how_to_run_a_cell_of_another_scale(project, call):
     cell = jobs_of(planning.make("all", "small"), "report")[0].cell.name
-    assert "snakemake --cores --config studies=a2000_b scale=small" in call("why", cell)[1]
+    assert "snakemake --config studies=a2000_b scale=small" in call("why", cell)[1]
 
 
 def test_a_cell_is_found_by_name_prefix_hash_or_folder_and_a_typo_is_told_the_nearest(project, call):

@@ -51,5 +51,5 @@ def new(options: argparse.Namespace) -> int:
         raise UserError(f"{path}: is there already")
     write_text(path, TEMPLATE.format(name=options.name))
     print(f"{path}: edit it, then\n  counterpoise check --studies {options.name}")
-    print(f"  snakemake --cores --config studies={options.name} scale=smoke")
+    print(f"  snakemake --config studies={options.name} scale=smoke")
     return 0

@@ -91,7 +91,7 @@ def reason(plan: planning.Plan, job: status.Job) -> str:
     default = study.settings()
     if not any(name in default_names(default) for name in studies):
         name, _, scale = studies[0].rpartition(".")
-        return f"{held.reason}; it will run{waits} in: snakemake --cores --config studies={name} scale={scale}"
+        return f"{held.reason}; it will run{waits} in: snakemake --config studies={name} scale={scale}"
     log = planning.RESULTS / "logs" / job.cell.name / f"{job.block}.log"
     log = log if job.block else log.parent.with_suffix(".log")
     tried = f"; an earlier attempt left {log}" if log.exists() and log.stat().st_size else ""
