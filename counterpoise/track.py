@@ -74,8 +74,9 @@ def follow(plan: Plan, uri: str, studies: list[str]) -> int:
     """Keep the view up to date until standard input ends; return the exit code.
 
     The logger plugin starts this as a process of its own: importing mlflow and writing to the store would take the
-    interpreter's lock from Snakemake's scheduler. It takes no more than a hundredth of a core, so that jobs are not
-    slowed, and catches up after the last one. If Snakemake dies, standard input ends without the word "end".
+    interpreter's lock from Snakemake's scheduler. After about three seconds for mlflow itself it takes no more than
+    a hundredth of a core, so that jobs are not slowed, and it catches up after the last one. If Snakemake dies,
+    standard input ends without the word "end".
     """
     ended = threading.Event()
     threading.Thread(target=_read_end, args=(ended,), daemon=True).start()

@@ -29,9 +29,11 @@ class Tracker:
             return
         LOG.parent.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "counterpoise", "track", "--uri", uri, "--follow", *self.plan["studies"]]
+        # A process group of its own, so that Ctrl-C stops jobs but lets the view catch up; not a session of its own,
+        # in which Linux would weigh its low priority against nobody.
         with LOG.open("a") as log:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=log, stderr=log, text=True, start_new_session=True
+                command, stdin=subprocess.PIPE, stdout=log, stderr=log, text=True, process_group=0
             )
 
     def check(self) -> None:
