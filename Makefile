@@ -5,7 +5,7 @@ UV := .venv/bin/uv
 TORCH := $(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS),--torch-backend=$(or $(TORCH_BACKEND),cpu))
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test check ui report restore bench lock envs docs
+.PHONY: run test check docs envs ui report restore lock
 run: .venv/ready ; @$(PY) -m counterpoise run
 test: .venv/ready ; @$(PY) -m pytest
 check: .venv/ready ; @$(PY) -m counterpoise.devtools check
@@ -16,7 +16,7 @@ restore: .venv/ready ; @$(PY) -m counterpoise restore
 
 .venv/ready: requirements.lock pyproject.toml
 	@echo "setting up .venv (once) ..."
-	@test -x $(PY) || python3.11 -m venv .venv
+	@test -x $(PY) || $$(command -v python3.11 || command -v python3) -m venv .venv
 	@test -x $(UV) || .venv/bin/pip install --quiet --disable-pip-version-check uv
 	@$(UV) pip install --quiet --python $(PY) --compile-bytecode $(TORCH) -r requirements.lock
 	@$(UV) pip install --quiet --python $(PY) --no-deps --compile-bytecode -e .

@@ -20,6 +20,7 @@ from counterpoise import __main__, checkpoints, jobs, records, train
 from counterpoise import plan as planning
 from counterpoise.errors import UserError
 from counterpoise.partial import Partial
+from counterpoise.predictions import Predictions
 from counterpoise.registry import build
 from counterpoise.stages import finetune
 
@@ -166,7 +167,7 @@ def test_a_network_at_chance_on_its_own_training_data_counts_as_diverged(project
     p = project({"scratch": {}})
     sample, data = p.folder("scratch", "sample"), p.folder("scratch", "preprocess")
     rows, counts = finetune.training_rows(data, sample, 0)
-    table = finetune.Predictions(data)
+    table = Predictions(data)
     table.begin(0, sample, counts)
 
     def logits(value):
@@ -318,12 +319,12 @@ def test_a_job_whose_parent_is_not_there_says_so(project):
         p.compute("finetune")
 
 
-def test_a_full_disk_leaves_nothing_half_written_and_the_next_run_goes_on(project, monkeypatch, capsys):
+def test_a_full_disk_leaves_nothing_half_written_and_the_next_run_goes_on(project, capsys):
     """A limit on the size of files fails as a full disk does: in the middle of a write."""
     p = project({"scratch": {}})
     arguments = ["finetune", p.entries["scratch"]["finetune"], "seeds-00-01"]
     folder = p.folder("scratch", "finetune")
-    for limit in (2_000, 30_000, 60_000):  # the first checkpoint, the weights of both seeds, the predictions
+    for limit in (2_000, 30_000, 60_000):  # the history, the weights of both seeds, the predictions
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
         try:
