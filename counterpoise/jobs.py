@@ -33,6 +33,7 @@ def run(stage: str, name: str, block: str | None) -> int:
         "stage": stage,
         "cell": name,
         "config": cell.config,
+        "identity": cell.identity,
         "parents": cell.parents,
         "seeds": seeds,
         "data_hash": cell.data_hash,
