@@ -84,17 +84,7 @@ def _train_neural(
         checkpoints.fill(net.encoder, "encoder.", mine, "pretraining")
         if not strategy.fresh_head and any(name.startswith("head.") for name in mine):
             checkpoints.fill(net.head, "head.", mine, "pretraining")
-    phase = Phase(
-        steps=section["steps"],
-        batch_size=section["batch_size"],
-        task=task,
-        sampler=build("samplers", cfg["sample"]),
-        loss=build("losses", section["loss"]),
-        augmentation=build("augmentation", section["augmentation"]),
-        optimizer=build("optimizers", section["optimizer"]),
-        schedule=build("schedules", section["schedule"]),
-        snapshots=section["snapshots"],
-    )
+    phase = phase_of(section, cfg["sample"], task)
 
     def logits(x: np.ndarray, ids: np.ndarray) -> np.ndarray:
         return train.predict(net, rows, x, ids).numpy()
@@ -148,6 +138,21 @@ def _fit_classical(
         return np.log(probability.clip(1e-6)).astype(np.float32)
 
     return state, logits, {}
+
+
+def phase_of(section: dict[str, Any], sample: dict[str, Any], task: Any) -> Phase:
+    """Return the phase that a `pretrain` or `finetune` section describes."""
+    return Phase(
+        steps=section["steps"],
+        batch_size=section["batch_size"],
+        task=task,
+        sampler=build("samplers", sample),
+        loss=build("losses", section["loss"]),
+        augmentation=build("augmentation", section["augmentation"]),
+        optimizer=build("optimizers", section["optimizer"]),
+        schedule=build("schedules", section["schedule"]),
+        snapshots=section.get("snapshots", 0),
+    )
 
 
 def train_seed(

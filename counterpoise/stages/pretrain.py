@@ -12,7 +12,6 @@ from counterpoise.errors import UserError
 from counterpoise.partial import Partial
 from counterpoise.registry import build
 from counterpoise.stages import finetune
-from counterpoise.train import Phase
 
 VERSION = 1
 OUTPUTS = ("model.safetensors", "history.jsonl", "run.json")
@@ -41,16 +40,7 @@ def _trained(
     section, partial = cfg["pretrain"], Partial(out, spec["cell"])
     tensors: checkpoints.Tensors = {}
     task = build("pretraining", section["method"])
-    phase = Phase(
-        steps=section["steps"],
-        batch_size=section["batch_size"],
-        task=task,
-        sampler=build("samplers", section["sample"]),
-        loss=build("losses", section["loss"]),
-        augmentation=build("augmentation", section["augmentation"]),
-        optimizer=build("optimizers", section["optimizer"]),
-        schedule=build("schedules", section["schedule"]),
-    )
+    phase = finetune.phase_of(section, section["sample"], task)
     for seed in seeds:
         rows, counts = finetune.training_rows(data, sample, seed)
         net = train.build(build("models", cfg["model"]), task, *finetune.shape_of(data), seed)
