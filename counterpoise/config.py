@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import MISSING, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, get_args, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, get_args, get_type_hints
 
 import yaml
 from annotated_types import Ge, Interval
@@ -43,6 +43,8 @@ class Training:
     """What supervised training minimises."""
     augmentation: dict = _method("augmentation", "none")
     """What is done to each batch of images."""
+    mixing: dict = _method("mixing", "none")
+    """How examples of a batch are mixed with others."""
     optimizer: dict = _method("optimizers", "sgd")
     """How parameters move."""
     schedule: dict = _method("schedules", "constant")
@@ -65,6 +67,8 @@ class Finetune(Training):
 
     method: dict = _method("finetuning", "all_layers")
     """What is trained, in which order."""
+    semi_supervised: dict = _method("semi_supervised", "none")
+    """What is learned from unlabelled examples beside the labelled ones."""
     snapshots: Count = 0
     """Test predictions kept on the way, equally spaced: for curves and `best_on_test`, never to choose a model."""
     replicate: Count = 0
@@ -77,6 +81,22 @@ class Evaluate:
 
     rebalancing: dict = _method("rebalancing", "none")
     """What is done to predictions after training."""
+    test_factor: Annotated[float, Ge(1)] = 1.0
+    """Test examples of the most frequent class over those of the rarest; 1 leaves the test part as it is."""
+    test_order: Literal["forward", "backward"] = "forward"
+    """Whether the classes that are frequent in training are frequent in the test part, or the rare ones."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unlabelled:
+    """Training images whose labels are hidden, from what training and validation leave unused."""
+
+    per_class: Count = 0
+    """Images of the most frequent class; 0 for none at all."""
+    factor: Annotated[float, Ge(1)] = 1.0
+    """Images of the most frequent class over those of the rarest, exponentially between."""
+    order: Literal["same", "reversed"] = "same"
+    """Whether the classes that are frequent among the labelled images are so here, or the rare ones."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,8 +113,14 @@ class Recipe:
     """Examples of each class, from what training leaves unused, for a balanced validation part (oracle)."""
     validation_fraction: Annotated[float, Interval(ge=0, lt=1)] = 0.0
     """Share of the training part held out for validation, stratified."""
+    unlabelled: Unlabelled = dataclasses.field(default_factory=Unlabelled)
+    """What semi-supervised learning is given beside the labelled images."""
     model: dict = _method("models")
     """The network or classical model."""
+    head: dict = _method("heads", "linear")
+    """What turns features into one output a class."""
+    ensemble: dict = _method("ensembles", "none")
+    """Several experts on shared early layers."""
     sample: dict = _method("samplers", "none")
     """What fine-tuning's batches are drawn from."""
     pretrain: Pretrain

@@ -84,7 +84,7 @@ class Plan:
         drawn = cell(
             "sample",
             f"{data}-{recipe['imbalance']['name']}",
-            ("imbalance", "label_noise", "validation", "validation_fraction"),
+            ("imbalance", "label_noise", "validation", "validation_fraction", "unlabelled"),
             {"data": prepared},
             redraw=recipe["sample"] if _redraws(sampler) else None,
         )
@@ -92,10 +92,15 @@ class Plan:
         if pretraining != "none":
             fingerprint = getattr(registry.build("pretraining", recipe["pretrain"]["method"]), "fingerprint", None)
             given = {"fingerprint": fingerprint()} if fingerprint else {}
-            started = cell("pretrain", f"{data}-{model}-{pretraining}", ("model", "pretrain"), inputs, **given)
+            started = cell(
+                "pretrain", f"{data}-{model}-{pretraining}", ("model", "head", "ensemble", "pretrain"), inputs, **given
+            )
             inputs = {**inputs, "start": started}
         tuned = cell(
-            "finetune", f"{data}-{model}-{_title(pretraining, sampler)}", ("model", "sample", "finetune"), inputs
+            "finetune",
+            f"{data}-{model}-{_title(pretraining, sampler)}",
+            ("model", "head", "ensemble", "sample", "finetune"),
+            inputs,
         )
         scored = cell(
             "evaluate",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from counterpoise import records, train
@@ -25,18 +26,38 @@ class Predictions:
         self.unique: dict[str, list[int]] = {}
         self.design: dict[str, list[int]] = {}
         self.seen: dict[str, list[int]] = {}
+        self.heads: dict[str, dict[str, list[float]]] = {}
         self.parts: list[tuple[int, str, str, np.ndarray, np.ndarray, np.ndarray]] = []
 
     def begin(self, seed: int, sample: Path, counts: Tensor) -> None:
-        """Start a seed: open its validation part."""
+        """Start a seed: open its validation and unlabelled parts."""
         import pyarrow.parquet as pq
 
-        held = pq.read_table(sample / "split.parquet", filters=[("seed", "=", seed), ("part", "=", "val")])
-        self.seed, self.val = seed, (held["id"].to_numpy().copy(), held["label"].to_numpy())
+        def part(name: str) -> tuple[np.ndarray, np.ndarray]:
+            held = pq.read_table(sample / "split.parquet", filters=[("seed", "=", seed), ("part", "=", name)])
+            return held["id"].to_numpy().copy(), held["label"].to_numpy().copy()
+
+        self.seed, self.val, self.hidden = seed, part("val"), part("unlabelled")
         self.unique[str(seed)] = [int(n) for n in counts]
         self.design[str(seed)] = records.read_json(sample / "statistics.json")[str(seed)]["design_counts"]
         self.train_x, self.test_x = (train.open_array(self.data, n) for n in ("train_x", "test_x"))
         self.train_y, self.test_y = (train.open_array(self.data, n) for n in ("train_y", "test_y"))
+
+    def unlabelled(self, rows: Sample) -> Sample | None:
+        """Return the unlabelled rows, standardised as the labelled ones; None where there are none."""
+        ids, labels = self.hidden
+        return Sample(self.train_x, ids, labels, rows.mean, rows.std) if len(ids) else None
+
+    def validation(self) -> tuple[Tensor, Tensor] | None:
+        """Return raw inputs and labels of the validation part; None where there is none."""
+        ids, labels = self.val
+        return (torch.from_numpy(self.train_x[ids]).float(), torch.from_numpy(labels)) if len(ids) else None
+
+    def describe_head(self, head: torch.nn.Module) -> None:
+        """Keep what a post-hoc rescaling of a linear classifier needs: the norms of its rows and its bias."""
+        if type(head) is torch.nn.Linear:
+            norms, bias = head.weight.detach().double().norm(dim=1), head.bias.detach().double()
+            self.heads[str(self.seed)] = {"norm": norms.tolist(), "bias": bias.tolist()}
 
     def validate(self, logits: Logits) -> float | None:
         """Return balanced accuracy on the validation part, for the history; None where there is none."""
@@ -68,6 +89,15 @@ class Predictions:
         """Add the test predictions that `keep_snapshot` wrote."""
         kept = np.load(self._snapshot(step, folder), allow_pickle=False)
         self._add(f"step-{step:06d}", "test", np.arange(len(self.test_y)), self.test_y, kept)
+
+    def add_experts(self, outputs: Callable[[np.ndarray, np.ndarray], Tensor], augment: Callable) -> None:
+        """Add each expert's test predictions, on the images and on two augmented views of them."""
+        test = np.arange(len(self.test_y))
+        views = [augment(torch.from_numpy(self.test_x[test]).float(), view).numpy() for view in (1, 2)]
+        for split, x in zip(("test", "view-1", "view-2"), (self.test_x, *views), strict=True):
+            out_NEC = outputs(x, test).numpy()
+            for e in range(out_NEC.shape[1]):
+                self._add(f"expert-{e}", split, test, self.test_y, out_NEC[:, e])
 
     def drop(self, seed: int) -> None:
         """Forget the rows of a diverged seed."""
@@ -102,6 +132,7 @@ class Predictions:
             "class_counts": self.unique,
             "design_counts": self.design,
             "seen_counts": self.seen,
+            "heads": self.heads,
             "diverged": diverged,
         }
         table = pa.table(columns).replace_schema_metadata({"counterpoise": json.dumps(meta, sort_keys=True)})

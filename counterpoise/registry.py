@@ -20,6 +20,7 @@ KINDS = (
     "samplers",
     "models",
     "heads",
+    "ensembles",
     "augmentation",
     "mixing",
     "losses",
@@ -27,6 +28,7 @@ KINDS = (
     "schedules",
     "pretraining",
     "finetuning",
+    "semi_supervised",
     "rebalancing",
 )
 

@@ -1,11 +1,11 @@
 """Training: one visible loop over phases.
 
-A network is an encoder and a head. A `Phase` says what is trained, on which sampler, with which loss and schedule,
-for how many steps. Nothing here knows a method by name. Every random stream derives from (stage, purpose, seed,
+A `Phase` says what is trained, on which sampler, with which loss and schedule, for how many steps; its task says what
+a step minimises. Nothing here knows a method by name. Every random stream derives from (stage, purpose, seed,
 epoch or step), so the state of a run is the network, the optimiser and the step, and a resumed run continues to
 the byte.
 
-Legend: B batch, C classes, N rows of the training sample.
+Legend: B batch, C classes, N rows of the training sample, V rows of the validation part.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,9 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from counterpoise import checkpoints, streams
+from counterpoise import checkpoints, registry, streams
+from counterpoise.errors import UserError
+from counterpoise.network import Net
 
 ROWS = 20  # of history in a phase
 CHECKPOINT_SECONDS = float(os.environ.get("COUNTERPOISE_CHECKPOINT_SECONDS", "20"))
@@ -35,35 +38,14 @@ def one_thread() -> None:
     torch.use_deterministic_algorithms(True)
 
 
-class Net(nn.Module):
-    """An encoder and a head."""
-
-    def __init__(self, encoder: nn.Module, head: nn.Module) -> None:
-        super().__init__()
-        self.encoder, self.head = encoder, head
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the head's outputs."""
-        return self.head(self.encoder(x))
-
-
-def build(model: Any, task: Any, shape: tuple[int, ...], classes: int, seed: int, stage: str = "train") -> Net:
-    """Return the network, initialised from the seed alone: equal for every method that is compared."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(streams.key(stage, "encoder", seed))
-        encoder, features = model.encoder(shape)
-        torch.manual_seed(streams.key(stage, "head", seed))
-        return Net(encoder, task.head(features, classes))
-
-
 class Sample:
     """The training rows of one seed: raw inputs stay memory-mapped, a batch is gathered when it is needed."""
 
-    def __init__(self, x: np.ndarray, ids: np.ndarray, labels: np.ndarray, mean: list, std: list) -> None:
+    def __init__(self, x: np.ndarray, ids: np.ndarray, labels: np.ndarray, mean: Any, std: Any) -> None:
         self.raw, self.ids = torch.from_numpy(x), torch.from_numpy(ids)
         self.labels = torch.from_numpy(labels)
         per_channel = (-1, *[1] * (x.ndim - 2))
-        self.mean, self.std = (torch.tensor(s, dtype=torch.float32).view(per_channel) for s in (mean, std))
+        self.mean, self.std = (torch.as_tensor(s, dtype=torch.float32).view(per_channel) for s in (mean, std))
 
     def batch(self, positions: Tensor) -> tuple[Tensor, Tensor]:
         """Return raw inputs and labels at positions of the sample."""
@@ -86,8 +68,18 @@ class Phase:
     augmentation: Any
     optimizer: Any
     schedule: Any
+    mixing: Any = None
+    ensemble: Any = None
     snapshots: int = 0
     head_only: bool = False
+    first: int = 0
+    """Where this phase begins in a run of `total` steps whose schedule and optimiser go on across phases."""
+    total: int | None = None
+    """Steps of that run; this phase's own where it is None."""
+    class_weights: Callable[[Tensor], Tensor] | None = None
+    """counts_C -> the weight of each class, for a loss that takes `class_weights_C`."""
+    project: Callable[[Net], None] | None = None
+    """What is done to the network after each step."""
 
     def snapshot_steps(self) -> set[int]:
         """Return the steps after which test predictions are kept, equally spaced, the last step left out."""
@@ -95,20 +87,23 @@ class Phase:
 
 
 class Batches:
-    """The sampler's epochs, one after the other, cut into full batches; any step can be asked for."""
+    """A sampler's epochs, one after the other, cut into full batches; any step can be asked for."""
 
-    def __init__(self, phase: Phase, labels_N: Tensor, stage: str, seed: int, number: int) -> None:
-        self.sampler, self.labels, self.size = phase.sampler, labels_N, phase.batch_size
-        self.stage, self.seed, self.number = stage, seed, number
+    def __init__(self, sampler: Any, size: int, steps: int, labels_N: Tensor, streams_of: tuple[str, str, int]) -> None:
+        """`streams_of` is (stage, what tells these batches from others of the run, seed)."""
+        self.sampler, self.labels, self.size = sampler, labels_N, size
+        self.stage, self.suffix, self.seed = streams_of
+        if size % (multiple := getattr(sampler, "multiple", 1)):
+            raise UserError(f"batch_size {size} does not hold whole episodes: give a multiple of {multiple}")
         self.epochs, self.held = 1.0, (-1, torch.empty(0, dtype=torch.long))
         self.length = len(self.epoch(0))
-        self.epochs, self.held = phase.steps * self.size / self.length, (-1, self.held[1])
+        self.epochs, self.held = steps * size / self.length, (-1, self.held[1])
 
     def epoch(self, number: int) -> Tensor:
         """Return the positions of one epoch."""
         if self.held[0] != number:
-            fixed = streams.torch_generator(self.stage, f"sampler-{self.number}", self.seed)
-            shuffle = streams.torch_generator(self.stage, f"order-{self.number}", self.seed, number)
+            fixed = streams.torch_generator(self.stage, f"sampler-{self.suffix}", self.seed)
+            shuffle = streams.torch_generator(self.stage, f"order-{self.suffix}", self.seed, number)
             drawn = self.sampler.draw(self.labels, epoch=number, epochs=self.epochs, fixed=fixed, shuffle=shuffle)
             self.held = (number, drawn)
         return self.held[1]
@@ -137,6 +132,64 @@ class State:
     diverged: dict[str, Any] | None = None
 
 
+@dataclass
+class Step:
+    """One gradient step, as a task sees it. Asking twice gives the same: a step may be evaluated more than once."""
+
+    net: Net
+    phase: Phase
+    sample: Sample
+    counts_C: Tensor
+    class_weights_C: Tensor | None
+    number: int
+    """Steps of this phase before this one."""
+    images_B: Tensor
+    """Raw inputs; `inputs_B` are augmented and standardised."""
+    labels_B: Tensor
+    stream: Callable[[str], torch.Generator]
+    """purpose -> a generator of this step, always from its beginning."""
+    others: tuple[Tensor, Tensor] | None = None
+    """Raw inputs and labels that mixing's own sampler drew."""
+    unlabelled_B: Tensor | None = None
+    """Raw inputs whose labels are hidden."""
+    validation: tuple[Tensor, Tensor] | None = None
+    """Raw inputs and labels of the validation part, for tasks that are defined on it."""
+
+    @property
+    def progress(self) -> float:
+        """Return the share of the run's steps that are done."""
+        return (self.phase.first + self.number) / (self.phase.total or self.phase.steps)
+
+    def augmented(self, images: Tensor, purpose: str = "augmentation") -> Tensor:
+        """Return images as the network takes them in training."""
+        return self.sample.standardise(self.phase.augmentation(images, self.stream(purpose)))
+
+    @cached_property
+    def inputs_B(self) -> Tensor:
+        """Return this batch as the network takes it."""
+        return self.augmented(self.images_B)
+
+
+def _objective(step: Step, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Return the loss of a step and its right answers, on the batch or on some rows of it."""
+    task = step.phase.task
+    if hasattr(task, "objective"):
+        return task.objective(step, rows)
+    images, labels = (step.images_B, step.labels_B) if rows is None else (step.images_B[rows], step.labels_B[rows])
+    inputs, targets = task.prepare(images, labels, step.phase.augmentation, step.stream("augmentation"))
+    return task.loss(step.net(step.sample.standardise(inputs)), targets, step.phase.loss, step.counts_C)
+
+
+def add_extra(net: Net, phases: list[Phase], stage: str, seed: int) -> None:
+    """Give the network the module of the first task or loss that has one, initialised from the seed."""
+    for part in (part for phase in phases for part in (phase.task, phase.loss)):
+        if hasattr(part, "module"):
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(streams.key(stage, "extra", seed))
+                net.extra = part.module(net.features, net.classes)
+            return
+
+
 def train(
     net: Net,
     phases: list[Phase],
@@ -150,6 +203,8 @@ def train(
     log: Callable[[dict[str, Any], int], None],
     snapshot: Callable[[int], None] = lambda step: None,
     validate: Callable[[], float | None] = lambda: None,
+    unlabelled: Sample | None = None,
+    validation: tuple[Tensor, Tensor] | None = None,
 ) -> State:
     """Train `net` in place through all phases and return the final state.
 
@@ -168,29 +223,40 @@ def train(
         if number < state.phase:
             continue
         net.encoder.requires_grad_(not phase.head_only)
-        parameters = [p for p in net.parameters() if p.requires_grad]
-        optimizer = phase.optimizer.build(parameters)
+        optimizer, parameters = _optimizer(net, phase)
         _restore(optimizer, parameters, optimizer_state)
-        batches = Batches(phase, sample.labels, stage, seed, number)
+        batches = _batches(phase, sample, unlabelled, (stage, seed, number))
+        weights_C = phase.class_weights(counts_C) if phase.class_weights else None
+        length, before = phase.total or phase.steps, sum(p.steps for p in phases[:number])
         snapshots, every = phase.snapshot_steps(), max(1, phase.steps // ROWS)
         bar = tqdm(desc=f"{stage} seed {seed}", initial=state.step, total=phase.steps, unit="step", disable=None)
-        net.train()
+        _train_mode(net, phase)
         while state.step < phase.steps:
-            lr = phase.optimizer.lr * phase.schedule.factor(state.step, phase.steps)
+            lr = phase.optimizer.lr * phase.schedule.factor(phase.first + state.step, length)
             for group in optimizer.param_groups:
-                group["lr"] = lr
+                group["lr"] = lr * group.get("multiple", 1.0)
 
-            generator = streams.torch_generator(stage, f"augmentation-{number}", seed, state.step)
-            images, labels = sample.batch(batches.step(state.step))
-            inputs, targets = phase.task.prepare(images, labels, phase.augmentation, generator)
-            outputs = net(sample.standardise(inputs))
-            loss, hits = phase.task.loss(outputs, targets, phase.loss, counts_C)
+            images, labels = sample.batch(batches["own"].step(state.step))
+            step = Step(
+                net, phase, sample, counts_C, weights_C, state.step, images, labels,
+                stream=partial(_stream, stage, number, seed, state.step),
+                others=sample.batch(batches["others"].step(state.step)) if "others" in batches else None,
+                unlabelled_B=unlabelled.batch(batches["unlabelled"].step(state.step))[0]
+                if unlabelled and "unlabelled" in batches else None,
+                validation=validation,
+            )  # fmt: skip
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            if hasattr(phase.optimizer, "gradients"):
+                loss, hits = phase.optimizer.gradients(partial(_objective, step), parameters, labels, counts_C)
+            else:
+                loss, hits = _objective(step)
+                loss.backward()
             optimizer.step()
+            if phase.project:
+                phase.project(net)
 
             value, state.step = loss.item(), state.step + 1
-            epoch = state.step * phase.batch_size / batches.length
+            epoch = state.step * phase.batch_size / batches["own"].length
             if not math.isfinite(value):
                 reason = f"loss {value} at step {state.step}, epoch {epoch:.2f}, learning rate {lr:g}"
                 state.diverged = {"step": state.step, "epoch": epoch, "lr": lr, "reason": reason}
@@ -203,19 +269,59 @@ def train(
             bar.update()
             if state.step % every == 0 or state.step == phase.steps:
                 log(_row(state, stage, seed, number, epoch, lr, every, phase, validate()), number)
-                net.train()
+                _train_mode(net, phase)
                 state.loss_sum, state.hits = 0.0, 0
-            if state.step in snapshots:
-                snapshot(state.step)
-                net.train()
+            if before + state.step in snapshots:
+                snapshot(before + state.step)
+                _train_mode(net, phase)
             state.seconds = time.monotonic() - began
             if state.seconds - saved_at >= CHECKPOINT_SECONDS:
                 save(_tensors(net, optimizer, parameters), vars(state))
                 saved_at = state.seconds
         bar.close()
+        if hasattr(phase.optimizer, "finish"):
+            phase.optimizer.finish(optimizer)
         if number + 1 < len(phases):
-            state.phase, state.step, optimizer_state = number + 1, 0, {}
+            carried = phases[number + 1].first > 0
+            optimizer_state = _tensors(net, optimizer, parameters, "optimizer.") if carried else {}
+            state.phase, state.step = number + 1, 0
     return state
+
+
+def _stream(stage: str, number: int, seed: int, step: int, purpose: str) -> torch.Generator:
+    return streams.torch_generator(stage, f"{purpose}-{number}", seed, step)
+
+
+def _train_mode(net: Net, phase: Phase) -> None:
+    """Switch to training, but leave what a frozen encoder has learned of its inputs as it is."""
+    net.train()
+    if phase.head_only:
+        net.encoder.eval()
+
+
+def _batches(phase: Phase, sample: Sample, unlabelled: Sample | None, key: tuple[str, int, int]) -> dict[str, Batches]:
+    """Return the batches of labelled rows, of mixing's partners, and of unlabelled rows, as far as a phase has them."""
+    stage, seed, number = key
+    steps, found = (phase.batch_size, phase.steps), {}
+    found["own"] = Batches(phase.sampler, *steps, sample.labels, (stage, str(number), seed))
+    if hasattr(phase.mixing, "partners"):
+        found["others"] = Batches(phase.mixing.partners(), *steps, sample.labels, (stage, f"{number}-partners", seed))
+    if unlabelled is not None and (ratio := getattr(phase.task, "unlabelled_ratio", 0)):
+        size, key_of = ratio * phase.batch_size, (stage, f"{number}-unlabelled", seed)
+        plain = registry.build("samplers", {"name": "none"})
+        found["unlabelled"] = Batches(plain, size, phase.steps, unlabelled.labels, key_of)
+    return found
+
+
+def _optimizer(net: Net, phase: Phase) -> tuple[torch.optim.Optimizer, list[nn.Parameter]]:
+    """Return the optimiser over what a phase trains, and that list; `extra` is never decayed."""
+    own = [p for part in (net.encoder, net.head) for p in part.parameters() if p.requires_grad]
+    extra = [p for p in net.extra.parameters() if p.requires_grad]
+    if not extra:
+        return phase.optimizer.build(own), own
+    multiple = getattr(phase.loss, "extra_lr", 1.0)
+    groups = [{"params": own}, {"params": extra, "weight_decay": 0.0, "multiple": multiple}]
+    return phase.optimizer.build(groups), own + extra
 
 
 def _row(
@@ -243,13 +349,16 @@ def _row(
     }
 
 
-def _tensors(net: Net, optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter]) -> checkpoints.Tensors:
+def _tensors(
+    net: Net, optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], prefix: str = ""
+) -> checkpoints.Tensors:
+    """Return what a resumed run starts from, or the part of it whose names begin with `prefix`."""
     tensors = {f"net.{name}": value for name, value in net.state_dict().items()}
     for i, p in enumerate(parameters):
         for name, value in optimizer.state[p].items():
             if isinstance(value, Tensor):
                 tensors[f"optimizer.{i}.{name}"] = value
-    return tensors
+    return {name: value for name, value in tensors.items() if name.startswith(prefix)}
 
 
 def _restore(optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], tensors: checkpoints.Tensors) -> None:
@@ -260,7 +369,7 @@ def _restore(optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], t
 
 @torch.no_grad()
 def predict(net: Net, sample: Sample, x: np.ndarray, ids: np.ndarray, size: int = 2048) -> Tensor:
-    """Return logits_NC of the rows `ids` of `x`, in batches, without augmentation."""
+    """Return the network's outputs for the rows `ids` of `x`, in batches, without augmentation."""
     net.eval()
     raw, rows = torch.from_numpy(x), torch.from_numpy(ids)
     parts = [net(sample.standardise(raw[part].float())) for part in rows.split(size)]

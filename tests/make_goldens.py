@@ -26,6 +26,8 @@ import torch
 
 from counterpoise import registry, train
 from counterpoise.errors import nearest
+from counterpoise.network import Net
+from counterpoise.network import build as build_network
 from counterpoise.rebalancing import Evidence
 from counterpoise.stages import finetune, pretrain
 
@@ -34,30 +36,39 @@ STEPS, BATCH = 20, 18  # 5.6 epochs of the plain sampler
 COUNTS = (38, 15, 8, 3)
 PARTS = {
     "model": "models",
+    "head": "heads",
+    "ensemble": "ensembles",
     "task": "pretraining",
     "strategy": "finetuning",
     "sampler": "samplers",
     "loss": "losses",
     "augmentation": "augmentation",
+    "mixing": "mixing",
     "optimizer": "optimizers",
     "schedule": "schedules",
 }
 # Everything but the method in question. Options are written out, so that another default moves one golden only.
 PLAIN: dict[str, dict[str, Any]] = {
     "model": {"name": "mlp", "hidden": (6,)},
+    "head": {"name": "linear"},
+    "ensemble": {"name": "none"},
     "task": {"name": "supervised"},
     "strategy": {"name": "all_layers"},
     "sampler": {"name": "none"},
     "loss": {"name": "cross_entropy"},
     "augmentation": {"name": "none"},
+    "mixing": {"name": "none"},
     "optimizer": {"name": "sgd", "lr": 0.05, "momentum": 0.9, "weight_decay": 1e-3},
     "schedule": {"name": "constant"},
 }
 # Views of whole pixels would tie, and a tie falls either way on another CPU.
 VIEWS = {"name": "affine_cutout", "shift": 0.2, "scale": 0.2, "rotation": 10.0, "contrast": 0.3, "cutout": 0.2}
 NEEDED: dict[str, list[dict[str, Any]]] = {"imbalance.step": [{"rho": 10.0}, {"minority_count": 7}]}
+# What a method cannot do without.
+ALONG: dict[str, dict[str, dict[str, Any]]] = {}
 # They compute nothing themselves; a data set's golden is its `data_hash`.
 WITHOUT = {"pretraining.none", "pretraining.checkpoint", "finetuning.fit"}
+WITHOUT |= {"ensembles.none", "mixing.none", "semi_supervised.none"}
 KEYS = [
     f"{kind}.{name}" for kind in registry.KINDS if kind != "datasets" for name in registry.names(kind)
     if f"{kind}.{name}" not in WITHOUT
@@ -109,30 +120,44 @@ def float64() -> Iterator[None]:
         torch.set_default_dtype(dtype)
 
 
-def trained(changes: dict[str, dict[str, Any]], start: train.Net | None = None) -> tuple[train.Net, dict[str, Any]]:
+def trained(
+    changes: dict[str, dict[str, Any]], start: Net | None = None, kind_of_task: str = "pretraining"
+) -> tuple[Net, dict[str, Any]]:
     """Train the tiny network on the plain recipe with `changes`; return it and what there is to compare."""
     spec = {**PLAIN, **changes}
-    part = {role: registry.build(kind, spec[role]) for role, kind in PARTS.items()}
+    kinds = PARTS | {"task": kind_of_task}
+    part = {role: registry.build(kind, spec[role]) for role, kind in kinds.items()}
     sample = rows(16 if spec["model"]["name"] == "lenet5" else 8)
-    net = train.build(part["model"], part["task"], tuple(sample.raw.shape[1:]), len(COUNTS), 0)
+    head = part["task"] if hasattr(part["task"], "head") else part["head"]
+    experts = getattr(part["ensemble"], "experts", 1)
+    net = build_network(part["model"], head, tuple(sample.raw.shape[1:]), len(COUNTS), 0, experts=experts)
     if start is not None:
         net.encoder.load_state_dict(start.encoder.state_dict())
         if not part["strategy"].fresh_head:
             net.head.load_state_dict(start.head.state_dict())
-    described = {role: part[role] for role in ("task", "sampler", "loss", "augmentation", "optimizer", "schedule")}
-    phases = part["strategy"].phases(train.Phase(steps=STEPS, batch_size=BATCH, **described))
+    roles = ("task", "sampler", "loss", "augmentation", "mixing", "optimizer", "schedule")
+    described = {role: part[role] for role in roles} | {"ensemble": part["ensemble"] if experts > 1 else None}
+    strategy, counts = part["strategy"], torch.tensor(COUNTS, dtype=torch.float64)
+    phases = strategy.phases(train.Phase(steps=STEPS, batch_size=BATCH, **described))
+    if hasattr(strategy, "open"):
+        strategy.open(net, sample, counts)
+    train.add_extra(net, phases, "train", 0)
     history: list[dict[str, Any]] = []
     state = train.train(
         net,
         phases,
         sample,
-        torch.tensor(COUNTS, dtype=torch.float64),
-        stage="pretrain" if "task" in changes else "finetune",
+        counts,
+        stage="pretrain" if "task" in changes and kind_of_task == "pretraining" else "finetune",
         seed=0,
         resume=None,
         save=lambda tensors, held: None,
         log=lambda row, number: history.append(row),
+        unlabelled=sample,
+        validation=(sample.raw[::3], sample.labels[::3]),
     )
+    if hasattr(strategy, "close"):
+        strategy.close(net, sample, counts)
     numbers = {
         "loss": [row["loss"] for row in history],
         "hits": [round(row["accuracy"] * BATCH) for row in history],
@@ -152,7 +177,7 @@ def training(role: str) -> Callable[[dict[str, Any]], Any]:
     """Return what runs a kind that takes part in training."""
 
     def run(spec: dict[str, Any]) -> Any:
-        changes = {role: spec}
+        changes = ALONG.get(f"{PARTS[role]}.{spec['name']}", {}) | {role: spec}
         if role == "task" and spec["name"] != "supervised":
             changes["augmentation"] = VIEWS
         start = trained({})[0] if role == "strategy" else None
@@ -181,8 +206,15 @@ def rebalancing(spec: dict[str, Any]) -> Any:
     """Correct the logits of the trained network; half of them are the validation part."""
     net, sample = trained({})[0], rows(8)
     logits = net(sample.standardise(sample.raw)).detach()
-    known = Evidence(torch.tensor(COUNTS), torch.tensor((20, 30, 8, 70)), logits[::2], sample.labels[::2])
-    scores = registry.build("rebalancing", spec).fit(known)(logits[1::2])
+    method, views = registry.build("rebalancing", spec), torch.stack([logits, logits.roll(1, 1), 0.5 * logits], dim=1)
+    known = Evidence(
+        torch.tensor(COUNTS), torch.tensor((20, 30, 8, 70)), logits[::2], sample.labels[::2],
+        test_logits_BC=logits[1::2],
+        head_norm_C=net.head.weight.detach().norm(dim=1), head_bias_C=net.head.bias.detach(),
+        expert_views_VBEC=torch.stack([views[1::2], 0.9 * views[1::2] + 0.1]),
+    )  # fmt: skip
+    given = views if getattr(method, "needs_experts", False) else logits
+    scores = method.fit(known)(given[1::2])
     return {role: [summary(column) for column in view.T] for role, view in vars(scores).items()}
 
 
@@ -192,7 +224,15 @@ def imbalance(spec: dict[str, Any]) -> Any:
     return registry.build("imbalance", spec).counts(np.arange(703, 803, 10), order).tolist()
 
 
+def semi_supervised(spec: dict[str, Any]) -> Any:
+    """Train on labelled and unlabelled rows, which are the same here."""
+    if spec["name"] == "none":
+        return trained({})[1]
+    return trained({"task": spec, "augmentation": VIEWS}, kind_of_task="semi_supervised")[1]
+
+
 RUN: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "semi_supervised": semi_supervised,
     **{kind: training(role) for role, kind in PARTS.items()},
     "samplers": sampling,
     "models": model,
@@ -215,7 +255,7 @@ def versions(key: str) -> dict[str, int]:
     if kind == "imbalance" or getattr(registry.method(kind, name), "classical", False):
         return found
     plain = {f"{PARTS[role]}.{spec['name']}" for role, spec in PLAIN.items() if PARTS[role] != kind}
-    if kind == "pretraining" and name != "supervised":
+    if kind == "semi_supervised" or (kind == "pretraining" and name != "supervised"):
         plain = plain - {"augmentation.none"} | {f"augmentation.{VIEWS['name']}"}
     found |= {other: registry.method(*other.split(".")).version for other in plain}
     stage = pretrain if kind == "pretraining" else finetune

@@ -15,6 +15,7 @@ from torch.func import functional_call, grad, stack_module_state, vmap
 
 from counterpoise import registry, train
 from counterpoise.errors import ImpossibleCell, UserError
+from counterpoise.network import build as build_network
 from counterpoise.rebalancing import Evidence, Scores
 
 # What a method cannot do without; whatever is not here must work at its defaults.
@@ -175,11 +176,54 @@ def batch(case, seed=0, scale=1.0, dtype=torch.float64):
     return logits, torch.tensor(labels), torch.tensor(counts, dtype=dtype)
 
 
+FEATURES = 6
+
+
+def scored(name, case, seed=0, dtype=torch.float64):
+    """Return logits, labels, counts and the loss as a function of these three, given whatever else it asks for."""
+    logits, labels, counts = batch(case, seed, dtype=dtype)
+    loss = build("losses", name)
+    given = {
+        "class_weights_C": lambda: None,
+        "features_BD": lambda: normal(len(labels), FEATURES, seed=seed + 7, dtype=dtype),
+        "progress": lambda: 0.9,
+        "noise": lambda: loss.draw(labels, counts, seeded(5)).to(dtype),
+        "extra": lambda: extra_of(loss, len(counts)).to(dtype),
+    }
+    given = {key: given[key]() for key in getattr(loss, "uses", ())}
+    return logits, labels, counts, lambda z, y, n, **changed: loss(z, y, n, **given | changed)
+
+
+def extra_of(loss, classes):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        return loss.module(FEATURES, classes)
+
+
+@each("losses")
+def test_a_loss_asks_for_what_there_is(name):
+    loss = build("losses", name)
+    uses = set(getattr(loss, "uses", ()))
+    assert uses <= {"class_weights_C", "features_BD", "progress", "noise", "extra"}
+    assert ("noise" in uses) == hasattr(loss, "draw")
+    assert ("extra" in uses) == hasattr(loss, "module")
+
+
+@each("losses")
+@every_count
+def test_a_loss_with_weights_of_one_is_the_loss_without(name, case):
+    logits, labels, counts, loss = scored(name, case)
+    if "class_weights_C" not in getattr(build("losses", name), "uses", ()):
+        return
+    ones = loss(logits, labels, counts, class_weights_C=torch.ones_like(counts))
+    assert torch.allclose(ones, loss(logits, labels, counts), rtol=1e-12)
+    assert loss(logits, labels, counts, class_weights_C=counts.clamp(min=1) ** -0.5).isfinite()
+
+
 @each("losses")
 @every_count
 def test_a_loss_is_a_scalar_whose_gradient_is_the_central_difference(name, case):
-    loss = build("losses", name)
-    logits, labels, counts = batch(case)
+    logits, labels, counts, loss = scored(name, case)
     kept = logits.clone(), counts.clone()
     with global_randomness_untouched():
         value = loss(logits, labels, counts)
@@ -201,9 +245,8 @@ def test_a_loss_is_a_scalar_whose_gradient_is_the_central_difference(name, case)
 @every_count
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_a_loss_stays_finite_at_extreme_logits(name, case, dtype):
-    loss = build("losses", name)
     for scale in (1e4, -1e4):
-        logits, labels, counts = batch(case, dtype=dtype)
+        logits, labels, counts, loss = scored(name, case, dtype=dtype)
         logits = (logits.sign() * scale).requires_grad_()
         value = loss(logits, labels, counts)
         value.backward()
@@ -212,11 +255,20 @@ def test_a_loss_stays_finite_at_extreme_logits(name, case, dtype):
 
 
 @each("losses")
+def test_a_loss_says_when_it_is_not_a_number_and_takes_a_batch_of_one(name):
+    logits, labels, counts, loss = scored(name, "three")
+    assert not loss(torch.full_like(logits, torch.nan), labels, counts).isfinite(), "divergence would be hidden"
+    alone = {"features_BD": normal(1, FEATURES)} if "features_BD" in getattr(build("losses", name), "uses", ()) else {}
+    if hasattr(build("losses", name), "draw"):
+        alone["noise"] = build("losses", name).draw(labels[3:4], counts, seeded(5))
+    assert loss(logits[3:4], labels[3:4], counts, **alone).isfinite()
+
+
+@each("losses")
 @every_count
 def test_a_loss_can_be_mapped_over_networks(name, case):
-    loss = build("losses", name)
     stacked = torch.stack([batch(case, seed=s)[0] for s in range(3)])
-    _, labels, counts = batch(case)
+    _, labels, counts, loss = scored(name, case)
     for function in (loss, grad(loss)):
         together = vmap(function, in_dims=(0, None, None))(stacked, labels, counts)
         alone = torch.stack([function(logits, labels, counts) for logits in stacked])
@@ -229,7 +281,58 @@ def test_a_loss_can_be_mapped_over_networks(name, case):
 def test_a_loss_neither_names_a_device_nor_looks_at_values(name):
     # tensors without data: whatever asks for a value, or mixes in a tensor of the CPU, fails here
     logits, labels, counts = (t.to("meta") for t in batch("three"))
-    assert build("losses", name)(logits, labels, counts).device.type == "meta"
+    uses = getattr(build("losses", name), "uses", ())
+    features = {"features_BD": normal(6, FEATURES).to("meta")} if "features_BD" in uses else {}
+    if "noise" in uses:
+        features["noise"] = build("losses", name).draw(*batch("three")[1:], seeded()).to("meta")
+    if "extra" in uses:
+        features["extra"] = extra_of(build("losses", name), 3).to("meta")
+    loss = scored(name, "three")[3]
+    assert loss(logits, labels, counts, **features).device.type == "meta"
+
+
+# Mixing and heads --------------------------------------------------------------------------------------------
+
+MIXING = [n for n in registry.names("mixing") if n != "none"]
+
+
+@pytest.mark.parametrize("name", MIXING)
+def test_mixing_gives_inputs_and_shares_and_depends_on_its_generator_alone(name):
+    method, images = build("mixing", name), torch.rand(24, 1, 8, 8, generator=seeded(1))
+    labels = torch.tensor([0] * 14 + [1] * 7 + [2] * 3)
+    order, counts = torch.randperm(24, generator=seeded(2)), torch.tensor([140.0, 70.0, 3.0])
+    kept = images.clone()
+
+    def mixed(seed):
+        return method.mix(images, images[order], labels, labels[order], counts, seeded(seed))
+
+    with global_randomness_untouched():
+        found = [mixed(seed) for seed in range(8)]
+    assert torch.equal(images, kept)
+    for x, share in found:
+        assert x.shape == images.shape
+        assert share.shape == (24,)
+        assert ((share >= 0) & (share <= 1)).all()
+        assert x.isfinite().all()
+    assert all(torch.equal(a, b) for a, b in zip(found[0], mixed(0), strict=True))
+    assert not all(torch.equal(found[0][0], x) for x, _ in found[1:])
+    x, share = method.mix(images[:1], images[:1], labels[:1], labels[:1], counts, seeded())
+    assert torch.allclose(x, images[:1]), "an example mixed with itself is itself"
+
+
+@each("heads")
+@pytest.mark.parametrize("classes", [2, 7])
+def test_a_head_gives_one_output_a_class_and_follows_from_the_seed(name, classes):
+    def head():
+        torch.manual_seed(3)
+        return build("heads", name).head(9, classes)
+
+    with torch.random.fork_rng(devices=[]):
+        first, second = head(), head()
+    x = normal(4, 9, dtype=torch.float32)
+    assert first(x).shape == (4, classes)
+    assert torch.equal(first(x), second(x))
+    assert first(torch.zeros(1, 9)).isfinite().all()
 
 
 # Augmentation ------------------------------------------------------------------------------------------------
@@ -269,7 +372,7 @@ CLASSICAL = [n for n in registry.names("models") if n not in NEURAL]
 
 
 def net_of(name, shape, seed=0):
-    return train.build(build("models", name), registry.build("pretraining", {"name": "supervised"}), shape, 4, seed)
+    return build_network(build("models", name), registry.build("heads", {"name": "linear"}), shape, 4, seed)
 
 
 @pytest.mark.parametrize("name", NEURAL)
@@ -356,6 +459,7 @@ def test_a_schedule_is_a_share_of_the_peak(name, steps):
 # Pretraining tasks and fine-tuning strategies ----------------------------------------------------------------
 
 TASKS = [n for n in registry.names("pretraining") if hasattr(registry.method("pretraining", n), "prepare")]
+LEARNS_LABELS = {"supervised"}
 STRATEGIES = [n for n in registry.names("finetuning") if hasattr(registry.method("finetuning", n), "phases")]
 
 
@@ -365,7 +469,7 @@ def prepared(name, seed=0):
 
 
 def test_what_neither_pretrains_nor_trains_is_known_by_name():
-    assert set(registry.names("pretraining")) - set(TASKS) == {"none", "checkpoint"}
+    assert set(registry.names("pretraining")) - set(TASKS) == {"none", "checkpoint"} | LEARNS_LABELS
     assert set(registry.names("finetuning")) - set(STRATEGIES) == {"fit"}, "`fit` is the strategy of classical models"
 
 

@@ -64,7 +64,7 @@ def write_block(folder, frame, about, status="done", error=None):
 
 
 def run(folder, out, name="none", **options):
-    cfg = {"evaluate": {"rebalancing": {"name": name, **options}}}
+    cfg = {"evaluate": {"rebalancing": {"name": name, **options}, "test_factor": 1.0, "test_order": "forward"}}
     evaluate.run(cfg, predictions=folder, out=out, spec={"seeds": [0, 1]})
     read = [pd.read_parquet(out / f"{table}.parquet") for table in ("metrics", "confusion")]
     return *read, json.loads((out / "run.json").read_text())

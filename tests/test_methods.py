@@ -10,8 +10,9 @@ import pytest
 import torch
 from sklearn.utils.class_weight import compute_class_weight
 
-from counterpoise import registry, train
+from counterpoise import registry
 from counterpoise.errors import UserError
+from counterpoise.network import build as build_network
 
 
 def build(kind, name, **options):
@@ -294,7 +295,7 @@ def test_constant_stays_at_the_peak_to_the_last_step():
 
 
 def parameters(name, shape, **options):
-    net = train.build(build("models", name, **options), build("pretraining", "supervised"), shape, 10, 0)
+    net = build_network(build("models", name, **options), build("heads", "linear"), shape, 10, 0)
     return sum(p.numel() for p in net.parameters())
 
 
@@ -333,8 +334,8 @@ def test_lenet_rectifies_after_the_hidden_layer_only_as_caffes_example_does():
 
 def test_the_head_can_be_swapped_without_touching_the_encoder():
     supervised, rotation = (
-        train.build(build("models", "cnn"), build("pretraining", task), (1, 14, 14), 10, 3)
-        for task in ("supervised", "rotation")
+        build_network(build("models", "cnn"), build(*task), (1, 14, 14), 10, 3)
+        for task in (("heads", "linear"), ("pretraining", "rotation"))
     )
     assert rotation.head.out_features == 4
     for mine, other in zip(supervised.encoder.parameters(), rotation.encoder.parameters(), strict=True):

@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from counterpoise import __main__, checkpoints, jobs, records, train
 from counterpoise import plan as planning
 from counterpoise.errors import UserError
+from counterpoise.network import build as build_network
 from counterpoise.partial import Partial
 from counterpoise.predictions import Predictions
 from counterpoise.registry import build
@@ -73,8 +74,8 @@ def project(tmp_path, monkeypatch):
 
 
 def initial_head(project, seed):
-    model, task = build("models", {"name": "digits_cnn"}), build("pretraining", {"name": "supervised"})
-    return train.build(model, task, (1, 8, 8), 10, seed).head.state_dict()
+    model, task = build("models", {"name": "digits_cnn"}), build("heads", {"name": "linear"})
+    return build_network(model, task, (1, 8, 8), 10, seed).head.state_dict()
 
 
 def test_the_last_layer_starts_from_the_head_that_was_pretrained_and_a_probe_from_a_fresh_one(project):
@@ -184,8 +185,8 @@ def given(path, **finetuning):
 
 @pytest.fixture
 def network():
-    model, task = build("models", {"name": "digits_cnn"}), build("pretraining", {"name": "supervised"})
-    return train.build(model, task, (1, 8, 8), 10, 99)
+    model, task = build("models", {"name": "digits_cnn"}), build("heads", {"name": "linear"})
+    return build_network(model, task, (1, 8, 8), 10, 99)
 
 
 @pytest.mark.parametrize("form", ["safetensors", "encoder alone", "torch", "wrapped", "of this project"])

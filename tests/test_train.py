@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from counterpoise import streams, train
+from counterpoise.network import build as build_network
 from counterpoise.partial import Partial
 from counterpoise.registry import build
 
@@ -41,8 +42,14 @@ def phase():
     )
 
 
+def batches_of(phase, sample, stage="finetune", number="0", seed=SEED):
+    return train.Batches(phase.sampler, phase.batch_size, phase.steps, sample.labels, (stage, number, seed))
+
+
 def network(phase, seed=SEED):
-    return train.build(build("models", {"name": "mlp", "hidden": [8]}), phase.task, SHAPE, len(COUNTS), seed)
+    return build_network(
+        build("models", {"name": "mlp", "hidden": [8]}), build("heads", {"name": "linear"}), SHAPE, len(COUNTS), seed
+    )
 
 
 def fit(phases, sample, folder, after=lambda event: None):
@@ -131,11 +138,11 @@ def test_rows_after_the_checkpoint_and_half_a_row_are_cut_from_the_history(tmp_p
 
 
 def test_any_batch_can_be_asked_for_in_any_order(phase, sample):
-    batches = train.Batches(phase, sample.labels, "finetune", SEED, 0)
+    batches = batches_of(phase, sample)
     forward = [batches.step(step) for step in range(40)]
     assert all(len(positions) == phase.batch_size for positions in forward)
     for step in np.random.default_rng(0).permutation(40).tolist():
-        assert torch.equal(train.Batches(phase, sample.labels, "finetune", SEED, 0).step(step), forward[step])
+        assert torch.equal(batches_of(phase, sample).step(step), forward[step])
         assert torch.equal(batches.step(step), forward[step])
     joined = torch.cat(forward)
     assert torch.equal(joined[: batches.length], batches.epoch(0))
@@ -143,17 +150,17 @@ def test_any_batch_can_be_asked_for_in_any_order(phase, sample):
 
 
 def test_a_batch_may_be_larger_than_an_epoch(phase, sample):
-    batches = train.Batches(replace(phase, batch_size=500), sample.labels, "finetune", SEED, 0)
+    batches = batches_of(replace(phase, batch_size=500), sample)
     assert len(batches.step(0)) == 500
     assert batches.length == 120
     assert torch.equal(batches.step(0)[120:240], batches.epoch(1))
 
 
 def test_streams_of_seeds_and_phases_differ(phase, sample):
-    first = train.Batches(phase, sample.labels, "finetune", SEED, 0).epoch(0)
-    assert not torch.equal(first, train.Batches(phase, sample.labels, "finetune", SEED + 1, 0).epoch(0))
-    assert not torch.equal(first, train.Batches(phase, sample.labels, "finetune", SEED, 1).epoch(0))
-    assert not torch.equal(first, train.Batches(phase, sample.labels, "pretrain", SEED, 0).epoch(0))
+    first = batches_of(phase, sample).epoch(0)
+    assert not torch.equal(first, batches_of(phase, sample, seed=SEED + 1).epoch(0))
+    assert not torch.equal(first, batches_of(phase, sample, number="1").epoch(0))
+    assert not torch.equal(first, batches_of(phase, sample, stage="pretrain").epoch(0))
 
 
 def test_a_row_holds_means_over_the_steps_since_the_last_row(phase, sample, tmp_path, monkeypatch):
@@ -174,7 +181,7 @@ def test_a_row_holds_means_over_the_steps_since_the_last_row(phase, sample, tmp_
 
 
 def test_what_training_saw_is_counted(phase, sample, tmp_path):
-    batches = train.Batches(phase, sample.labels, "finetune", SEED, 0)
+    batches = batches_of(phase, sample)
     drawn = torch.cat([batches.step(step) for step in range(phase.steps)])
     _, state, _ = fit([phase], sample, tmp_path)
     assert state.seen == sample.labels[drawn].bincount().tolist()

@@ -23,6 +23,7 @@ class Method:
     """conv 3x3 - ReLU - max-pool 2, twice; then a hidden layer with ReLU."""
 
     version: ClassVar[int] = 1
+    shared: ClassVar[int] = 7
     channels: tuple[Width, Width] = (8, 16)
     """Filters of the two convolutions."""
     hidden: Width = 64

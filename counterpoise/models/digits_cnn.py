@@ -20,6 +20,7 @@ class Method:
     """conv 8 - ReLU - conv 16 - ReLU - max-pool 2 - linear 32 - ReLU."""
 
     version: ClassVar[int] = 1
+    shared: ClassVar[int] = 6
 
     def encoder(self, shape: tuple[int, ...]) -> tuple[nn.Module, int]:
         """Return the module and its number of features for images of `shape` = (C, H, W)."""

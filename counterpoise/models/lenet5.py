@@ -22,6 +22,7 @@ class Method:
     """conv 20 - pool - conv 50 - pool - linear 500 - ReLU, Xavier-initialised."""
 
     version: ClassVar[int] = 1
+    shared: ClassVar[int] = 5
 
     def encoder(self, shape: tuple[int, ...]) -> tuple[nn.Module, int]:
         """Return the module and its number of features for images of `shape` = (C, H, W)."""

@@ -20,6 +20,7 @@ class Method:
     """Flatten, then one linear layer and ReLU for each width."""
 
     version: ClassVar[int] = 1
+    shared: ClassVar[int] = 3
     hidden: Annotated[tuple[Annotated[int, Ge(1)], ...], Len(1)] = (64, 64)
     """Units of each hidden layer."""
 

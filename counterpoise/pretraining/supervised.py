@@ -10,12 +10,15 @@ Differs from the source: nothing.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-Criterion = Callable[[Tensor, Tensor, Tensor], Tensor]
+if TYPE_CHECKING:
+    from counterpoise.train import Step
+
+Pair = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True)
@@ -25,18 +28,62 @@ class Method:
     version: ClassVar[int] = 1
     transfers_head: ClassVar[bool] = True
 
-    def head(self, features: int, classes: int) -> nn.Module:
-        """Return the classifier."""
-        return nn.Linear(features, classes)
+    def objective(self, step: "Step", rows: Tensor | None = None) -> Pair:
+        """Return the criterion, on all or some rows of the batch, and the number of right answers."""
+        mixing = step.phase.mixing
+        if hasattr(mixing, "mix"):
+            return self._mixed(step, mixing, rows)
+        x_B, labels_B = (step.inputs_B, step.labels_B) if rows is None else (step.inputs_B[rows], step.labels_B[rows])
+        return criterion(step, step.net.encoder(x_B), labels_B)
 
-    def prepare(
-        self, images: Tensor, labels_B: Tensor, augment: Callable, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
-        """Return the augmented batch and its labels."""
-        return augment(images, generator), labels_B
+    def _mixed(self, step: "Step", mixing: Any, rows: Tensor | None) -> Pair:
+        """Mix before or within the encoder; equal shares are scored together, as the criterion is a mean."""
+        layers = list(step.net.encoder.children())
+        depth = mixing.layer(len(layers), step.stream("mixing-layer")) if hasattr(mixing, "layer") else 0
+        before, after = nn.Sequential(*layers[:depth]), nn.Sequential(*layers[depth:])
+        own_B, labels_B = before(step.inputs_B), step.labels_B
+        if step.others is None:
+            order_B = torch.randperm(len(labels_B), generator=step.stream("mixing-partners")).to(labels_B.device)
+            others_B, other_labels_B = own_B[order_B], labels_B[order_B]
+        else:
+            others_B, other_labels_B = before(step.augmented(step.others[0], "augmentation-partners")), step.others[1]
+        mixed_B, share_B = mixing.mix(own_B, others_B, labels_B, other_labels_B, step.counts_C, step.stream("mixing"))
+        if rows is not None:
+            mixed_B, share_B, labels_B, other_labels_B = (t[rows] for t in (mixed_B, share_B, labels_B, other_labels_B))
+        features_B, losses, hits = after(mixed_B), [], []
+        for share in share_B.unique():
+            chosen = share_B == share
+            for weight, target_B in ((share, labels_B), (1 - share, other_labels_B)):
+                if weight > 0:
+                    loss, right = criterion(step, features_B[chosen], target_B[chosen])
+                    part = weight * chosen.to(loss.dtype).mean()
+                    losses.append(part * loss)
+                    hits.append(weight * right)
+        return torch.stack(losses).sum(), torch.stack(hits).sum()
 
-    def loss(
-        self, logits_BC: Tensor, labels_B: Tensor, criterion: Criterion, counts_C: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Return the criterion and the number of right answers."""
-        return criterion(logits_BC, labels_B, counts_C), (logits_BC.argmax(1) == labels_B).sum()
+
+def criterion(step: "Step", features_BD: Tensor, labels_B: Tensor) -> Pair:
+    """Return the phase's loss at features of the encoder, given whatever it asks for, and the right answers."""
+    phase, loss = step.phase, step.phase.loss
+    uses = getattr(loss, "uses", ())
+
+    def of(outputs_BC: Tensor, features_BD: Tensor) -> Tensor:
+        given: dict[str, Callable[[], Any]] = {
+            "class_weights_C": lambda: step.class_weights_C,
+            "features_BD": lambda: features_BD,
+            "progress": lambda: step.progress,
+            "noise": lambda: loss.draw(labels_B, step.counts_C, step.stream("noise")),
+            "extra": lambda: step.net.extra,
+        }
+        return loss(outputs_BC, labels_B, step.counts_C, **{name: given[name]() for name in uses})
+
+    outputs = step.net.head(features_BD)
+    if phase.ensemble is None:
+        return of(outputs, features_BD), (scores(loss, outputs).argmax(1) == labels_B).sum()
+    value = phase.ensemble.loss(outputs, features_BD, labels_B, step.counts_C, of, progress=step.progress)
+    return value, (phase.ensemble.combine(scores(loss, outputs)).argmax(1) == labels_B).sum()
+
+
+def scores(loss: Any, outputs: Tensor) -> Tensor:
+    """Return the logits of the model that a loss fits, from the head's outputs."""
+    return loss.scores(outputs) if hasattr(loss, "scores") else outputs

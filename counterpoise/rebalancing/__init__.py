@@ -5,7 +5,8 @@ and returns a pure function of logits. One rule serves every part of one seed an
 `needs_validation` is true cannot be fitted without a validation part, which a plan can tell beforehand.
 Everything is float64: float32 softmax makes ties of confident predictions, and ties move AUC.
 Raises: ImpossibleCell where what is known does not suffice.
-Legend: B batch, C classes.
+A method with `needs_experts = True` gives a rule of logits_BEC, and is applied to the test part only.
+Legend: B batch, C classes, E experts, V views.
 """
 
 from __future__ import annotations
@@ -31,6 +32,13 @@ class Evidence:
     """Examples of each class that training batches really contained."""
     val_logits_BC: Tensor | None = None
     val_labels_B: Tensor | None = None
+    test_logits_BC: Tensor | None = None
+    """Of the test part, without labels, for transductive corrections."""
+    head_norm_C: Tensor | None = None
+    """Norm of each class's weight vector, where the head is linear."""
+    head_bias_C: Tensor | None = None
+    expert_views_VBEC: Tensor | None = None
+    """What each expert says of two augmented views of the test part, where the ensemble keeps it."""
 
 
 @dataclass(frozen=True)

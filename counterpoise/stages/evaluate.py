@@ -42,14 +42,17 @@ CONFUSION = {
 def run(cfg: dict[str, Any], *, predictions: Path, out: Path, spec: records.Json) -> None:
     """Write `metrics.parquet` and `confusion.parquet` of the fine-tuning block in the folder `predictions`.
 
-    `cfg` is {"evaluate": {"rebalancing": {"name": ..., option: value}}}.
+    `cfg` is {"evaluate": {"rebalancing": {"name": ..., option: value}, "test_factor": ..., "test_order": ...}}.
     """
     empty = {"metrics.parquet": _saver([], METRICS), "confusion.parquet": _saver([], CONFUSION)}
     with records.job(out, spec, empty) as result:
         records.require_parents([predictions])
         frame, meta = read(predictions / "predictions.parquet")
         result["diverged"] = meta["diverged"]
-        metrics, confusion = evaluate(frame, meta, registry.build("rebalancing", cfg["evaluate"]["rebalancing"]))
+        section = cfg["evaluate"]
+        if section["test_factor"] > 1:
+            frame = shifted(frame, meta, section["test_factor"], section["test_order"])
+        metrics, confusion = evaluate(frame, meta, registry.build("rebalancing", section["rebalancing"]))
         records.write(out / "confusion.parquet", lambda p: confusion.to_parquet(p, index=False))
         records.write(out / "metrics.parquet", lambda p: metrics.to_parquet(p, index=False))
 
@@ -60,6 +63,34 @@ def read(path: Path) -> tuple[pd.DataFrame, records.Json]:
 
     table = pq.read_table(path)
     return table.to_pandas(), json.loads(table.schema.metadata[KEY])
+
+
+def shifted(predictions: pd.DataFrame, meta: records.Json, factor: float, order: str) -> pd.DataFrame:
+    """Return the rows without the test examples that a long-tailed test part lacks.
+
+    The classes keep n_max * factor^(-i / (C - 1)) test examples, i = 0 for the class that is the most (forward) or
+    the least (backward) frequent in training; which ones depends on the seed alone.
+    """
+    import numpy as np
+
+    from counterpoise import streams
+
+    keep = np.ones(len(predictions), bool)
+    on_test = ~predictions["split"].isin(["train", "val"]).to_numpy()
+    for seed, rows in predictions[on_test].groupby("seed", observed=True):
+        design = np.array(meta["design_counts"][str(seed)])
+        ranked_C = np.argsort(-design if order == "forward" else design, kind="stable")
+        test = rows.drop_duplicates("id").sort_values("id")
+        labels, ids = test["label"].to_numpy(), test["id"].to_numpy()
+        most = np.bincount(labels, minlength=len(design)).min()
+        priority = streams.numpy("evaluate", "test_shift", int(str(seed))).permutation(len(ids))
+        kept: list[np.ndarray] = []
+        for i, label in enumerate(ranked_C):
+            count = max(1, int(most * factor ** -(i / max(1, len(design) - 1)) + 1e-9))
+            own = np.flatnonzero(labels == label)
+            kept.append(ids[own[np.argsort(priority[own])][:count]])
+        keep[rows.index[~rows["id"].isin(np.concatenate(kept))]] = False
+    return predictions[keep].reset_index(drop=True)
 
 
 def evaluate(predictions: pd.DataFrame, meta: records.Json, method: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -78,8 +109,13 @@ def evaluate(predictions: pd.DataFrame, meta: records.Json, method: Any) -> tupl
     for seed in sorted({part[0] for part in parts}):
         design_C = torch.tensor(meta["design_counts"][str(seed)])
         rule = _rule(method, parts, meta, seed)
-        for part in (p for p in parts if p[0] == seed):
+        needs_experts = getattr(method, "needs_experts", False)
+        for part in (p for p in parts if p[0] == seed and not p[1].startswith("expert")):
             labels_N, logits_NC = parts[part]
+            if needs_experts:
+                if part[1:] != ("last", "test"):
+                    continue
+                logits_NC = _experts(parts, seed, "test")
             scores = rule(logits_NC)
             try:
                 measured[part] = metrics.compute(labels_N, scores, design_C)
@@ -88,7 +124,9 @@ def evaluate(predictions: pd.DataFrame, meta: records.Json, method: Any) -> tupl
             matrix_CC = metrics.confusion(labels_N, scores.decision_BC)
             confused += [(*part, i, j, int(matrix_CC[i, j])) for i, j in matrix_CC.nonzero().tolist()]
     _add_diverged(measured, meta)
-    if not parts or any(selection != "last" for _, selection, _ in parts):  # all diverged: their curves are flat
+    if not parts or any(
+        selection.startswith("step") for _, selection, _ in parts
+    ):  # all diverged: their curves are flat
         _add_best(measured)
     _add_gaps(measured)
     return _frame(_rows(measured, meta["classes"]), METRICS), _frame(confused, CONFUSION)
@@ -118,7 +156,28 @@ def _rule(method: Any, parts: dict[Part, tuple[Tensor, Tensor]], meta: records.J
 
     val_labels, val_logits = parts.get((seed, "last", "val"), (None, None))
     unique, seen = (torch.tensor(meta[key][str(seed)]) for key in ("class_counts", "seen_counts"))
-    return method.fit(Evidence(unique, seen, val_logits, val_labels))
+    head = meta.get("heads", {}).get(str(seed))
+    norm, bias = (torch.tensor(head[key]).double() for key in ("norm", "bias")) if head else (None, None)
+    views = None
+    if (seed, "expert-0", "view-1") in parts:
+        views = torch.stack([_experts(parts, seed, f"view-{v}") for v in (1, 2)])
+    elif getattr(method, "needs_experts", False):
+        raise ImpossibleCell("this correction reads several experts; name an `ensemble` that keeps them, such as sade")
+    return method.fit(
+        Evidence(
+            unique, seen, val_logits, val_labels,
+            test_logits_BC=parts[seed, "last", "test"][1],
+            head_norm_C=norm, head_bias_C=bias, expert_views_VBEC=views,
+        )
+    )  # fmt: skip
+
+
+def _experts(parts: dict[Part, tuple[Tensor, Tensor]], seed: int, split: str) -> Tensor:
+    """Return logits_NEC of all experts."""
+    import torch
+
+    count = sum(s == seed and selection.startswith("expert") and at == split for s, selection, at in parts)
+    return torch.stack([parts[seed, f"expert-{e}", split][1] for e in range(count)], dim=1)
 
 
 def _add_diverged(measured: dict[Part, Values], meta: records.Json) -> None:

@@ -10,11 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from counterpoise import checkpoints, records, streams, train
+from counterpoise import checkpoints, network, records, streams, train
+from counterpoise.network import Net
 from counterpoise.partial import Partial
 from counterpoise.predictions import Logits, Predictions
+from counterpoise.pretraining.supervised import scores
 from counterpoise.registry import build
-from counterpoise.train import Net, Phase, Sample, State
+from counterpoise.train import Phase, Sample, State
 
 VERSION = 1
 OUTPUTS = ("model.safetensors", "history.jsonl", "predictions.parquet", "run.json")
@@ -72,10 +74,9 @@ def _train_neural(
     partial: Partial,
     seed: int,
 ) -> tuple[State, Logits, checkpoints.Tensors]:
-    section, task = cfg["finetune"], build("pretraining", {"name": "supervised"})
-    strategy = build("finetuning", section["method"])
+    section, strategy = cfg["finetune"], build("finetuning", cfg["finetune"]["method"])
     replicate = f"-replicate-{section['replicate']}" if section["replicate"] else ""
-    net = train.build(build("models", cfg["model"]), task, table.shape, len(table.classes), seed, f"train{replicate}")
+    net = network_of(cfg, table.shape, len(table.classes), seed, f"train{replicate}")
     if given is not None:
         mine = checkpoints.under(f"{seed}/", given)
         if not mine:
@@ -84,14 +85,25 @@ def _train_neural(
         checkpoints.fill(net.encoder, "encoder.", mine, "pretraining")
         if not strategy.fresh_head and any(name.startswith("head.") for name in mine):
             checkpoints.fill(net.head, "head.", mine, "pretraining")
-    phase = phase_of(section, cfg["sample"], task)
+    semi = section["semi_supervised"]
+    task = build(*(("pretraining", {"name": "supervised"}) if semi["name"] == "none" else ("semi_supervised", semi)))
+    phase = phase_of(cfg, section, cfg["sample"], task)
+    phases = strategy.phases(phase)
+    loss, ensemble = phases[-1].loss, phase.ensemble
+
+    def outputs(x: np.ndarray, ids: np.ndarray) -> Tensor:
+        return scores(loss, train.predict(net, rows, x, ids))
 
     def logits(x: np.ndarray, ids: np.ndarray) -> np.ndarray:
-        return train.predict(net, rows, x, ids).numpy()
+        out = outputs(x, ids)
+        return (out if ensemble is None else ensemble.combine(out)).numpy()
 
+    if hasattr(strategy, "open"):
+        strategy.open(net, rows, counts)
+    train.add_extra(net, phases, f"train{replicate}", seed)
     state = train_seed(
         net,
-        strategy.phases(phase),
+        phases,
         rows,
         counts,
         f"finetune{replicate}",
@@ -99,10 +111,28 @@ def _train_neural(
         partial,
         snapshot=lambda step: table.keep_snapshot(step, logits, partial.folder),
         validate=lambda: table.validate(logits),
+        unlabelled=table.unlabelled(rows),
+        validation=table.validation(),
     )
+    if hasattr(strategy, "close") and not state.diverged:
+        strategy.close(net, rows, counts)
     for step in sorted(phase.snapshot_steps()) if not state.diverged else ():
         table.add_snapshot(step, partial.folder)
+    if getattr(ensemble, "keeps_experts", False) and not state.diverged:
+        table.add_experts(outputs, lambda images, view: phase.augmentation(images, _view(seed, view)))
+    table.describe_head(net.head)
     return state, logits, dict(net.state_dict())
+
+
+def network_of(cfg: dict[str, Any], shape: tuple[int, ...], classes: int, seed: int, stage: str) -> Net:
+    """Return the network of a recipe, as its seed initialises it."""
+    head, ensemble = build("heads", cfg["head"]), build("ensembles", cfg["ensemble"])
+    model, experts = build("models", cfg["model"]), getattr(ensemble, "experts", 1)
+    return network.build(model, head, shape, classes, seed, stage, experts)
+
+
+def _view(seed: int, view: int) -> torch.Generator:
+    return streams.torch_generator("finetune", "test-views", seed, view)
 
 
 def _fit_classical(
@@ -140,8 +170,8 @@ def _fit_classical(
     return state, logits, {}
 
 
-def phase_of(section: dict[str, Any], sample: dict[str, Any], task: Any) -> Phase:
-    """Return the phase that a `pretrain` or `finetune` section describes."""
+def phase_of(cfg: dict[str, Any], section: dict[str, Any], sample: dict[str, Any], task: Any) -> Phase:
+    """Return the phase that a `pretrain` or `finetune` section of a recipe describes."""
     return Phase(
         steps=section["steps"],
         batch_size=section["batch_size"],
@@ -151,6 +181,8 @@ def phase_of(section: dict[str, Any], sample: dict[str, Any], task: Any) -> Phas
         augmentation=build("augmentation", section["augmentation"]),
         optimizer=build("optimizers", section["optimizer"]),
         schedule=build("schedules", section["schedule"]),
+        mixing=build("mixing", section["mixing"]),
+        ensemble=None if cfg["ensemble"]["name"] == "none" else build("ensembles", cfg["ensemble"]),
         snapshots=section.get("snapshots", 0),
     )
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 
-from counterpoise import checkpoints, records, train
+from counterpoise import checkpoints, network, records, train
 from counterpoise.errors import UserError
+from counterpoise.network import Net
 from counterpoise.partial import Partial
 from counterpoise.registry import build
 from counterpoise.stages import finetune
@@ -40,10 +41,11 @@ def _trained(
     section, partial = cfg["pretrain"], Partial(out, spec["cell"])
     tensors: checkpoints.Tensors = {}
     task = build("pretraining", section["method"])
-    phase = finetune.phase_of(section, section["sample"], task)
+    phase = finetune.phase_of(cfg, section, section["sample"], task)
     for seed in seeds:
         rows, counts = finetune.training_rows(data, sample, seed)
-        net = train.build(build("models", cfg["model"]), task, *finetune.shape_of(data), seed)
+        net = _network(cfg, task, *finetune.shape_of(data), seed)
+        train.add_extra(net, [phase], "train", seed)
         state = finetune.train_seed(net, [phase], rows, counts, "pretrain", seed, partial)
         finetune.count_work(result, state, len(rows.labels))
         if state.diverged:
@@ -53,6 +55,13 @@ def _trained(
         tensors |= {f"{seed}/{name}": v for name, v in net.state_dict().items() if name.startswith(keep)}
     partial.publish_history(out / "history.jsonl")
     return tensors
+
+
+def _network(cfg: dict, task: Any, shape: tuple[int, ...], classes: int, seed: int) -> Net:
+    """Return the network with the task's own head, if it has one, else the classifier of the recipe."""
+    if hasattr(task, "head"):
+        return network.build(build("models", cfg["model"]), task, shape, classes, seed)
+    return finetune.network_of(cfg, shape, classes, seed, "train")
 
 
 def _given(cfg: dict, data: Path, seeds: list[int]) -> checkpoints.Tensors:
@@ -66,8 +75,7 @@ def _given(cfg: dict, data: Path, seeds: list[int]) -> checkpoints.Tensors:
         raise UserError(f"{path}: is another file than when this run was planned; start snakemake again")
     given = checkpoints.load_foreign(path)
     by_seed = all(name.partition("/")[0].isdigit() for name in given)
-    task = build("pretraining", {"name": "supervised"})
-    net = train.build(build("models", cfg["model"]), task, *finetune.shape_of(data), 0)
+    net = finetune.network_of(cfg, *finetune.shape_of(data), 0, "train")
     tensors: checkpoints.Tensors = {}
     for seed in seeds:
         mine = checkpoints.under(f"{seed}/", given) if by_seed else given

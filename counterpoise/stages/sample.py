@@ -2,9 +2,11 @@
 
 One random priority per row and seed decides everything: the training part is the front of each class, the
 validation part its back. So a smaller count is a subset of a larger one, whatever imbalance asked for it, and a
-seed's validation part is the same under every imbalance and never meets training. Test rows are in other files.
+seed's validation part is the same under every imbalance and never meets training. Unlabelled rows follow on those of
+training. Test rows are in other files. An imbalance may set the priority itself, then for every seed alike.
 
-Writes `split.parquet` (seed, part "train" | "val", id = row of train_x, label = the label to learn) and
+Writes `split.parquet` (seed, part "train" | "val" | "unlabelled", id = row of train_x, label = the label to learn;
+of an unlabelled row the true one, for reports only) and
 `statistics.json` (seed -> mean, std, class_counts, minority, order, design_counts). Never imports torch.
 
 Shapes: N rows of train_x, C classes.
@@ -40,6 +42,10 @@ class Split:
     """The label to learn of each of `train_ids`: with noise, if there is any."""
     val_labels: np.ndarray
     """Labels of `val_ids`: clean if they are the oracle's, as noisy as training's if held out from it."""
+    unlabelled_ids: np.ndarray
+    """Rows of train_x whose labels are hidden, ascending; none of them in the other parts."""
+    unlabelled_labels: np.ndarray
+    """Their true labels."""
     order: np.ndarray
     """Class ids by `design_counts`, most frequent first; ties as drawn."""
     design_counts: np.ndarray
@@ -68,8 +74,7 @@ def run(cfg: dict[str, Any], *, data: Path, seeds: list[int], out: Path, spec: d
 
 def draw(cfg: dict[str, Any], y_N: np.ndarray, classes: int, seed: int) -> Split:
     """Return the split of one seed; raise ImpossibleCell if a class would miss from training or validation."""
-    drawn_C = streams.numpy("sample", "class_order", seed).permutation(classes)
-    priority_N = streams.numpy("sample", "rows", seed).permutation(len(y_N))
+    drawn_C, priority_N = class_order(cfg, classes, seed), _priority(cfg, y_N, seed)
     all_C = np.bincount(y_N, minlength=classes)
     design_C, counts_C = class_counts(cfg, all_C, drawn_C)
 
@@ -81,6 +86,9 @@ def draw(cfg: dict[str, Any], y_N: np.ndarray, classes: int, seed: int) -> Split
         is_train_N, val_labels_N = is_train_N & ~is_val_N, labels_N
     else:
         is_val_N, val_labels_N = rank_N >= (all_C - cfg.get("validation", 0))[y_N], y_N
+    order_C = drawn_C[np.argsort(-design_C[drawn_C], kind="stable")]
+    hidden_C = _hidden(cfg.get("unlabelled") or {}, order_C, all_C - counts_C - cfg.get("validation", 0))
+    is_hidden_N = (rank_N >= counts_C[y_N]) & (rank_N < (counts_C + hidden_C)[y_N])
     absent = np.flatnonzero(np.bincount(labels_N[is_train_N], minlength=classes) == 0)
     if len(absent):
         raise ImpossibleCell(f"label_noise: no training label of class {absent[0]} is left (seed {seed})")
@@ -89,9 +97,18 @@ def draw(cfg: dict[str, Any], y_N: np.ndarray, classes: int, seed: int) -> Split
         val_ids=np.flatnonzero(is_val_N),
         train_labels=labels_N[is_train_N],
         val_labels=val_labels_N[is_val_N],
-        order=drawn_C[np.argsort(-design_C[drawn_C], kind="stable")],
+        unlabelled_ids=np.flatnonzero(is_hidden_N),
+        unlabelled_labels=y_N[is_hidden_N],
+        order=order_C,
         design_counts=design_C,
     )
+
+
+def class_order(cfg: dict[str, Any], classes: int, seed: int) -> np.ndarray:
+    """Return the class ids in the order that the imbalance gets: drawn, unless it says itself which rows to take."""
+    if hasattr(_imbalance(cfg), "priority"):
+        return np.arange(classes)
+    return streams.numpy("sample", "class_order", seed).permutation(classes)
 
 
 def class_counts(cfg: dict[str, Any], all_C: np.ndarray, order_C: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -109,8 +126,7 @@ def class_counts(cfg: dict[str, Any], all_C: np.ndarray, order_C: np.ndarray) ->
     for label in np.flatnonzero(all_C < validation).tolist():
         raise ImpossibleCell(f"validation: class {label} has {all_C[label]} examples, {validation} are asked")
     available_C = all_C - validation
-    imbalance = registry.build("imbalance", cfg.get("imbalance", {"name": "natural"}))
-    design_C = imbalance.counts(available_C, order_C)
+    design_C = _imbalance(cfg).counts(available_C, order_C)
     if redraw := cfg.get("redraw"):
         return design_C, registry.build("samplers", redraw).redraw(design_C, available_C)
     return design_C, design_C
@@ -129,6 +145,17 @@ def moments(x: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     centre = np.expand_dims(mean, axes)
     std = np.sqrt(sum(np.square(x[part] - centre).sum(axes) for part in parts) / size)
     return mean, np.where(std > np.finfo(np.float32).eps * np.abs(mean), std, 1.0)
+
+
+def _imbalance(cfg: dict[str, Any]) -> Any:
+    return registry.build("imbalance", cfg.get("imbalance", {"name": "natural"}))
+
+
+def _priority(cfg: dict[str, Any], y_N: np.ndarray, seed: int) -> np.ndarray:
+    """Return which row of a class comes before which (least first): as the imbalance says, or drawn."""
+    if hasattr(imbalance := _imbalance(cfg), "priority"):
+        return imbalance.priority(y_N)
+    return streams.numpy("sample", "rows", seed).permutation(len(y_N))
 
 
 def _rank(labels_N: np.ndarray, priority_N: np.ndarray) -> np.ndarray:
@@ -168,14 +195,34 @@ def _held_out(
     return is_val_N
 
 
+def _hidden(unlabelled: dict[str, Any], order_C: np.ndarray, left_C: np.ndarray) -> np.ndarray:
+    """Return how many rows of each class are given without labels; ImpossibleCell if too few are left.
+
+    `order_C` are the classes from the most frequent of training to the rarest, `left_C` the rows that no part uses.
+    """
+    if not unlabelled.get("per_class", 0):
+        return np.zeros_like(left_C)
+    spec = {"name": "long_tailed", "per_class": unlabelled["per_class"], "factor": unlabelled["factor"]}
+    ordered_C = order_C if unlabelled["order"] == "same" else order_C[::-1]
+    try:
+        return registry.build("imbalance", spec).counts(left_C, ordered_C)
+    except ImpossibleCell as reason:
+        raise ImpossibleCell(f"unlabelled: {reason}") from None
+
+
 def _table(split: Split, seed: int) -> pa.Table:
-    train, val = len(split.train_ids), len(split.val_ids)
+    parts = {
+        "train": (split.train_ids, split.train_labels),
+        "val": (split.val_ids, split.val_labels),
+        "unlabelled": (split.unlabelled_ids, split.unlabelled_labels),
+    }
+    sizes = [len(ids) for ids, _ in parts.values()]
     return pa.table(
         {
-            "seed": np.full(train + val, seed, np.int32),
-            "part": ["train"] * train + ["val"] * val,
-            "id": np.concatenate([split.train_ids, split.val_ids]),
-            "label": np.concatenate([split.train_labels, split.val_labels]),
+            "seed": np.full(sum(sizes), seed, np.int32),
+            "part": np.repeat(list(parts), sizes),
+            "id": np.concatenate([ids for ids, _ in parts.values()]),
+            "label": np.concatenate([labels for _, labels in parts.values()]),
         },
         schema=SCHEMA,
     )
