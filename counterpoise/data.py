@@ -2,7 +2,8 @@
 
 A file is looked for in the raw folder (`COUNTERPOISE_RAW`, by default `data/raw`) as `<dataset>/<file>` or
 `<file>`, then in each folder of `COUNTERPOISE_DATA` as `<dataset>/<file>`, everywhere with or without `.gz`;
-failing that it is downloaded. Checksums are of the uncompressed content, because wrappers differ.
+failing that it is downloaded. Checksums are of the uncompressed content, because wrappers differ. A URL that ends
+in `#<member>` names a file in a tar archive: the archive is looked for in the same places and unpacked where needed.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from __future__ import annotations
 import gzip
 import hashlib
 import http.client
+import io
 import os
 import shutil
+import tarfile
 import urllib.request
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -62,7 +65,19 @@ def locate(dataset: str, files: Files, name: str) -> Path:
             f"data set '{dataset}': {'; '.join(faults)}; expected {checksum} of the uncompressed content; "
             f"delete it, or put the right file at {raw_folder() / dataset / name}"
         )
-    return _download(dataset, name, url, checksum)
+    return _unpack(dataset, name, url, checksum) if "#" in url else _download(dataset, name, url, checksum)
+
+
+def at_hand(dataset: str, files: Files, name: str) -> bool:
+    """Return whether a file, or the archive that holds it, is somewhere already; its content is not checked."""
+    address, _, member = files[name][0].partition("#")
+    return any(places(dataset, name)) or (bool(member) and any(places(dataset, address.rsplit("/", 1)[-1])))
+
+
+def hash_checksums(files: Files) -> str:
+    """Return the SHA-256 over the names and checksums of files, which fix every byte that they decode to."""
+    lines = [f"{name} {checksum}\n" for name, (_, checksum) in sorted(files.items())]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def hash_arrays(*arrays: np.ndarray) -> str:
@@ -106,6 +121,41 @@ def _checksum(path: Path, expected: str) -> str:
 
 
 def _download(dataset: str, name: str, url: str, checksum: str) -> Path:
+    target = _obtain(dataset, name, url, checksum)
+    if (found := _checksum(target, checksum)) != checksum:
+        target.unlink()
+        raise UserError(
+            f"data set '{dataset}': {url} has {found}; expected {checksum} of the uncompressed content; "
+            f"put the right file at {raw_folder() / dataset / name}"
+        )
+    return target
+
+
+def _unpack(dataset: str, name: str, url: str, checksum: str) -> Path:
+    """Return a member of an archive, unpacked into the raw folder if its content has the checksum."""
+    address, member = url.split("#")
+    archive = next(places(dataset, address.rsplit("/", 1)[-1]), None) or _obtain(dataset, name, address, checksum)
+    target = raw_folder() / dataset / name
+    try:
+        with records.lock(target.parent), tarfile.open(archive) as held:
+            records.write(target, lambda path: _extract(held, member, path, checksum))
+    except (KeyError, ValueError, tarfile.TarError, EOFError, zlib.error, OSError) as reason:
+        raise UserError(
+            f"data set '{dataset}': {archive}, {member}: {reason}; expected {checksum}; "
+            f"delete the archive, or put the right file at {target}"
+        ) from None
+    return target
+
+
+def _extract(archive: tarfile.TarFile, member: str, path: Path, checksum: str) -> None:
+    with path.open("wb") as file:
+        shutil.copyfileobj(archive.extractfile(member) or io.BytesIO(), file, _BLOCK)
+    if (found := _checksum(path, checksum)) != checksum:
+        raise ValueError(f"found {found}")
+
+
+def _obtain(dataset: str, name: str, url: str, checksum: str) -> Path:
+    """Return what lies at `url`, from the raw folder or downloaded into it; `name` is what it is wanted for."""
     target = raw_folder() / dataset / url.rsplit("/", 1)[-1]
     try:
         with records.lock(target.parent):  # two cells may want the same file at once
@@ -117,12 +167,6 @@ def _download(dataset: str, name: str, url: str, checksum: str) -> Path:
             f"COUNTERPOISE_DATA={os.environ.get('COUNTERPOISE_DATA', '')}, and downloading {url} failed: "
             f"{reason}; put it at {raw_folder() / dataset / name}"
         ) from reason
-    if (found := _checksum(target, checksum)) != checksum:
-        target.unlink()
-        raise UserError(
-            f"data set '{dataset}': {url} has {found}; expected {checksum} of the uncompressed content; "
-            f"put the right file at {raw_folder() / dataset / name}"
-        )
     return target
 
 

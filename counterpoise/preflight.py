@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from counterpoise import plan as planning
-from counterpoise import registry, status, streams, study
+from counterpoise import registry, status, study
 from counterpoise.config import Config
 from counterpoise.errors import ImpossibleCell, UserError
 
@@ -75,7 +75,7 @@ def check_sample(recipe: Config, seeds: list[int], where: str) -> None:
     """Count what every seed would train on."""
     import numpy as np
 
-    from counterpoise.stages.sample import class_counts
+    from counterpoise.stages.sample import class_counts, class_order
 
     dataset = registry.method("datasets", recipe["data"]["name"])
     sampler = recipe["sample"]
@@ -83,9 +83,8 @@ def check_sample(recipe: Config, seeds: list[int], where: str) -> None:
     cfg = {**recipe, "redraw": sampler} if redraws else recipe
     available_C = np.array(dataset.train_counts)
     for seed in seeds:
-        order_C = streams.numpy("sample", "class_order", seed).permutation(len(available_C))
         try:
-            class_counts(cfg, available_C, order_C)
+            class_counts(cfg, available_C, class_order(cfg, len(available_C), seed))
         except (ImpossibleCell, UserError) as reason:
             raise UserError(f"{where}: seed {seed}: {reason}") from None
 

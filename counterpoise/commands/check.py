@@ -54,7 +54,7 @@ def check_study(name: str, scale: str) -> set[str]:
 def check_files(dataset: str) -> None:
     """Say which files of a data set are not there yet; that is no fault, since they can be downloaded."""
     files = registry.method("datasets", dataset).files
-    missing = [name for name in files if not any(data.places(dataset, name))]
+    missing = [name for name in files if not data.at_hand(dataset, files, name)]
     if missing:
         print(f"note  data set {dataset}: {', '.join(missing)} will be downloaded (or put in {data.raw_folder()})")
     else:

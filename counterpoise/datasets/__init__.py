@@ -4,8 +4,10 @@ Contract of `Method`:
 
 - `kind`: "image" or "table"; `classes`: class names, in the order of the labels; `shape`: of one raw example;
   `train_counts`: examples of each class in the training part, so that a plan can be checked without the data.
-- `files`: file name -> (URL, checksum of the uncompressed content); empty if the data comes in a package.
-- `data_hash`: `data.hash_arrays` of the four arrays that `read` returns; part of every cell's identity.
+- `files`: file name -> (URL, checksum of the uncompressed content); empty if the data comes in a package. A URL that
+  ends in `#<member>` names a file in a tar archive.
+- `data_hash`: `data.hash_arrays` of the four arrays that `read` returns; part of every cell's identity. Where the
+  files could not be decoded when the method was written, `data.hash_checksums(files)`: it fixes the files alone.
 - `read(locate) -> (train_x, train_y, test_x, test_y)`: the decoded data, not pooled and not standardised.
   `test_*` is the official test part, or a fixed stratified 30 % where there is none. `locate(file name)`
   returns the path of a checked file.
