@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import Tensor
-
-from counterpoise.losses._weighted import cross_entropy
+from torch.nn import functional as F
 
 
 @dataclass(frozen=True)
@@ -26,4 +25,6 @@ class Method:
         self, logits_BC: Tensor, labels_B: Tensor, counts_C: Tensor, class_weights_C: Tensor | None = None
     ) -> Tensor:
         """Return the mean over the batch."""
-        return cross_entropy(logits_BC, labels_B, class_weights_C)
+        if class_weights_C is None:
+            return F.cross_entropy(logits_BC, labels_B)
+        return F.cross_entropy(logits_BC, labels_B, weight=class_weights_C.to(logits_BC.dtype))
