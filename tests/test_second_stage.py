@@ -1,0 +1,186 @@
+"""Two-stage and classifier methods against hand arithmetic and plain loops.
+
+.venv/bin/python -m pytest -n 0 tests/test_second_stage.py
+"""
+
+from dataclasses import replace
+from math import sqrt
+
+import pytest
+import torch
+from torch import nn
+
+from counterpoise import registry, train
+from counterpoise.errors import ImpossibleCell, UserError
+from counterpoise.network import Net
+
+
+def build(kind, name, **options):
+    return registry.build(kind, {"name": name, **options})
+
+
+def strategy(name, **options):
+    return build("finetuning", name, **options)
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def normal(*shape, seed=0):
+    return torch.randn(*shape, generator=seeded(seed), dtype=torch.float64)
+
+
+@pytest.fixture
+def phase():
+    return train.Phase(
+        steps=100,
+        batch_size=16,
+        task=build("pretraining", "supervised"),
+        sampler=build("samplers", "none"),
+        loss=build("losses", "cross_entropy"),
+        augmentation=build("augmentation", "none"),
+        optimizer=build("optimizers", "sgd"),
+        schedule=build("schedules", "step_decay"),
+    )
+
+
+class Rows:
+    """Training rows as they are."""
+
+    def __init__(self, x, labels):
+        self.x, self.labels = x, torch.tensor(labels)
+
+    def batch(self, positions):
+        return self.x[positions], self.labels[positions]
+
+    def standardise(self, x):
+        return x
+
+
+def net_of(features, classes):
+    return Net(nn.Identity(), nn.Linear(features, classes).double(), features, classes)
+
+
+# cRT and LWS -------------------------------------------------------------------------------------------------
+
+
+def test_crt_trains_a_fresh_head_alone_and_class_balanced(phase):
+    method = strategy("crt")
+    assert method.phases(phase) == [replace(phase, head_only=True, sampler=build("samplers", "class_balanced"))]
+    assert method.fresh_head
+
+
+def test_lws_scales_whole_logits_and_learns_nothing_else(phase):
+    method, net, x = strategy("lws"), net_of(5, 3), normal(7, 5)
+    before = net(x)
+    method.open(net, None, None)
+    assert torch.equal(net(x), before), "scales begin at 1"
+    assert [name for name, p in net.named_parameters() if p.requires_grad] == ["head.scale"]
+    net.head.scale.data = torch.tensor([1.0, 0.5, 2.0]).double()
+    assert torch.allclose(net(x), before * torch.tensor([1, 0.5, 2]), rtol=1e-15)
+    [only] = method.phases(phase)
+    assert only.head_only
+    assert only.sampler == build("samplers", "class_balanced")
+    assert not method.fresh_head
+
+
+# Nearest class mean ------------------------------------------------------------------------------------------
+
+ROWS = Rows(torch.tensor([[2.0, 0], [4, 0], [0, 3]]).double(), [0, 0, 1])  # class means (3, 0) and (0, 3)
+
+
+def similarities(rows, query, **options):
+    net = net_of(rows.x.shape[1], int(rows.labels.max()) + 1)
+    strategy("nearest_class_mean", **options).close(net, rows, None)
+    return net(query)
+
+
+def test_nearest_class_mean_by_hand():
+    query = torch.tensor([[3.0, 4.0]]).double()  # of norm 5, unit (.6, .8)
+    expected = {
+        ("plain", "l2"): [-16, -10],
+        ("plain", "cosine"): [0.6, 0.8],
+        ("plain", "dot"): [4.5, 6],
+        ("unit", "l2"): [-(0.4**2) - 0.8**2, -(0.6**2) - 0.2**2],
+        ("unit", "dot"): [0.3, 0.4],
+    }
+    for (features, metric), values in expected.items():
+        assert similarities(ROWS, query, features=features, metric=metric)[0].tolist() == pytest.approx(values)
+
+
+def test_centred_means_are_of_centred_features():
+    # overall mean (2, 1): rows become (0, -1), (2, -1) and (-2, 2), of norm 1 only afterwards
+    a, b, c = (0, -1), (2 / sqrt(5), -1 / sqrt(5)), (-1 / sqrt(2), 1 / sqrt(2))
+    first = ((a[0] + b[0]) / 2, (a[1] + b[1]) / 2)
+    values = [-((1 - m[0]) ** 2) - m[1] ** 2 for m in (first, c)]  # the query (7, 1) becomes (1, 0)
+    assert similarities(ROWS, torch.tensor([[7.0, 1.0]]).double())[0].tolist() == pytest.approx(values)
+
+
+@pytest.mark.parametrize("features", ["plain", "unit", "centred_unit"])
+def test_the_nearest_mean_is_that_of_a_plain_loop(features):
+    labels = [0] * 30 + [1] * 9 + [2]
+    x, query = normal(40, 6).abs(), normal(11, 6, seed=1).abs()
+    centre = x.mean(0) if features == "centred_unit" else torch.zeros(6)
+    own, asked = ((t - centre if features == "plain" else nn.functional.normalize(t - centre)) for t in (x, query))
+    means = torch.stack([own[torch.tensor(labels) == c].mean(0) for c in range(3)])
+    values = torch.stack([-(q - means).square().sum(1) for q in asked])
+    assert torch.allclose(similarities(Rows(x, labels), query, features=features), values, rtol=1e-10)
+
+
+def test_a_class_without_an_example_has_no_mean():
+    with pytest.raises(ImpossibleCell, match="class 1"):
+        strategy("nearest_class_mean").close(net_of(2, 3), Rows(normal(3, 2), [0, 2, 2]), None)
+
+
+def test_the_means_are_of_the_encoder_in_evaluation_mode(phase):
+    encoder = nn.BatchNorm1d(2).double()
+    net = Net(encoder, nn.Linear(2, 2), 2, 2)
+    strategy("nearest_class_mean", features="plain").close(net.train(), ROWS, None)
+    assert encoder.num_batches_tracked == 0
+    assert torch.allclose(net.head.means_CD, torch.tensor([[3.0, 0], [0, 3]]).double() / sqrt(1 + 1e-5))
+    assert strategy("nearest_class_mean").phases(phase) == [phase]
+
+
+# Deferred re-balancing ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["drw", "drs"])
+@pytest.mark.parametrize(("steps", "at", "switch"), [(100, 0.8, 80), (99, 0.8, 80), (7, 0.5, 4)])
+def test_a_deferred_phase_goes_on_where_the_first_ends_and_where_the_rate_drops(phase, name, steps, at, switch):
+    first, second = strategy(name, at=at).phases(replace(phase, steps=steps))
+    assert [first.steps, second.steps] == [switch, steps - switch]
+    assert [first.first, second.first, first.total, second.total] == [0, switch, steps, steps]
+    drop = build("schedules", "step_decay", at=at)
+    assert drop.factor(switch - 1, steps) == 1 > drop.factor(switch, steps)
+    assert first.sampler == phase.sampler
+    assert first.class_weights is None
+
+
+def test_drw_weighs_the_second_phase_by_effective_numbers(phase):
+    _, second = strategy("drw", beta=0.5).phases(phase)
+    # 1 - .5^n = 1/2, 3/4, 7/8: inverses 2, 4/3, 8/7, of sum 94/21
+    weights = second.class_weights(torch.tensor([1.0, 2.0, 3.0]).double())
+    assert weights.tolist() == pytest.approx([3 * 2 * 21 / 94, 3 * 4 / 3 * 21 / 94, 3 * 8 / 7 * 21 / 94], rel=1e-12)
+    alike = strategy("drw", beta=0.0).weights(torch.tensor([5.0, 1.0]))
+    assert alike.tolist() == [1, 1]
+
+
+def test_inverse_weights_and_a_class_without_examples():
+    method = strategy("drw", weighting="inverse")
+    assert method.weights(torch.tensor([4.0, 1.0, 0.0])).tolist() == pytest.approx([0.4, 1.6, 0])
+    effective = strategy("drw").weights(torch.tensor([4.0, 1.0, 0.0]))
+    assert effective.isfinite().all()
+    assert effective.sum() == pytest.approx(2)
+    assert effective[2] == 0
+
+
+def test_drw_needs_a_loss_that_takes_class_weights(phase):
+    with pytest.raises(UserError, match="class_weighted takes no class weights"):
+        strategy("drw").phases(replace(phase, loss=build("losses", "class_weighted")))
+
+
+@pytest.mark.parametrize("name", ["class_balanced", "square_root_sampling", "progressively_balanced"])
+def test_drs_changes_the_sampler(phase, name):
+    first, second = strategy("drs", sampler=name).phases(phase)
+    assert (first.sampler, second.sampler) == (phase.sampler, build("samplers", name))
