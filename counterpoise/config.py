@@ -113,7 +113,7 @@ class Recipe:
     """Examples of each class, from what training leaves unused, for a balanced validation part (oracle)."""
     validation_fraction: Annotated[float, Interval(ge=0, lt=1)] = 0.0
     """Share of the training part held out for validation, stratified."""
-    unlabelled: Unlabelled = dataclasses.field(default_factory=Unlabelled)
+    unlabelled: Unlabelled = dataclasses.field(default_factory=Unlabelled, metadata={"optional": True})
     """What semi-supervised learning is given beside the labelled images."""
     model: dict = _method("models")
     """The network or classical model."""
@@ -121,6 +121,8 @@ class Recipe:
     """What turns features into one output a class."""
     ensemble: dict = _method("ensembles", "none")
     """Several experts on shared early layers."""
+    execution: Literal["loop", "stacked"] = "loop"
+    """Seeds of a block one after the other, or stacked and stepped together where a recipe's parts allow it."""
     sample: dict = _method("samplers", "none")
     """What fine-tuning's batches are drawn from."""
     pretrain: Pretrain
@@ -371,7 +373,9 @@ def canonical(resolved: Config, schema: type = Recipe, keys: tuple[str, ...] | N
             if held != {"name": f"{default}@1"}:
                 result[f.name] = held
         elif dataclasses.is_dataclass(hints[f.name]):
-            result[f.name] = canonical(value, hints[f.name])
+            held = canonical(value, hints[f.name])
+            if held or not f.metadata.get("optional"):
+                result[f.name] = held
         elif value != f.default:
             result[f.name] = value
     return result

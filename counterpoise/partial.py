@@ -37,6 +37,20 @@ class Partial:
         self._cut(seed, (held[1]["state"]["phase"], held[1]["state"]["step"]) if held else (0, 0))
         return (held[0], held[1]["state"]) if held else None
 
+    def checkpoint_of_block(self, seeds: list[int]) -> tuple[Tensors, list[dict[str, Any]]] | None:
+        """Return the last checkpoint of seeds that are trained together, and cut the history back to it."""
+        held = self._load(self.folder / "checkpoint.safetensors")
+        for i, seed in enumerate(seeds):
+            state = held[1]["state"][i] if held else {}
+            self._cut(seed, (state["phase"], state["step"]) if held else (0, 0))
+        return (held[0], held[1]["state"]) if held else None
+
+    def save_block(self, seeds: list[int], tensors: Tensors, states: list[dict[str, Any]]) -> None:
+        """Keep a checkpoint of seeds that are trained together."""
+        checkpoints.save(
+            self.folder / "checkpoint.safetensors", tensors, {"cell": self.cell, "seed": seeds, "state": states}
+        )
+
     def save(self, seed: int, tensors: Tensors, state: dict[str, Any]) -> None:
         """Keep a checkpoint of the seed in training."""
         self._save("checkpoint.safetensors", seed, tensors, state)

@@ -93,13 +93,13 @@ class Plan:
             fingerprint = getattr(registry.build("pretraining", recipe["pretrain"]["method"]), "fingerprint", None)
             given = {"fingerprint": fingerprint()} if fingerprint else {}
             started = cell(
-                "pretrain", f"{data}-{model}-{pretraining}", ("model", "head", "ensemble", "pretrain"), inputs, **given
+                "pretrain", f"{data}-{model}-{pretraining}", ("model", "head", "ensemble", "execution", "pretrain"), inputs, **given
             )
             inputs = {**inputs, "start": started}
         tuned = cell(
             "finetune",
             f"{data}-{model}-{_title(pretraining, sampler)}",
-            ("model", "head", "ensemble", "sample", "finetune"),
+            ("model", "head", "ensemble", "execution", "sample", "finetune"),
             inputs,
         )
         scored = cell(

@@ -59,9 +59,9 @@ class Predictions:
             norms, bias = head.weight.detach().double().norm(dim=1), head.bias.detach().double()
             self.heads[str(self.seed)] = {"norm": norms.tolist(), "bias": bias.tolist()}
 
-    def validate(self, logits: Logits) -> float | None:
-        """Return balanced accuracy on the validation part, for the history; None where there is none."""
-        ids, labels = self.val
+    def validate(self, logits: Logits, val: tuple[np.ndarray, np.ndarray]) -> float | None:
+        """Return balanced accuracy on a validation part, for the history; None where there is none."""
+        ids, labels = val
         if not len(ids):
             return None
         return _balanced_accuracy(logits(self.train_x, ids), labels)
@@ -80,14 +80,14 @@ class Predictions:
         self._add("last", "test", test, self.test_y, logits(self.test_x, test))
         return None
 
-    def keep_snapshot(self, step: int, logits: Logits, folder: Path) -> None:
+    def keep_snapshot(self, seed: int, step: int, logits: Logits, folder: Path) -> None:
         """Write the test logits of a step to `folder`, so that a resumed run has them."""
         kept = logits(self.test_x, np.arange(len(self.test_y)))
-        records.write_array(self._snapshot(step, folder), kept)
+        records.write_array(self._snapshot(seed, step, folder), kept)
 
     def add_snapshot(self, step: int, folder: Path) -> None:
         """Add the test predictions that `keep_snapshot` wrote."""
-        kept = np.load(self._snapshot(step, folder), allow_pickle=False)
+        kept = np.load(self._snapshot(self.seed, step, folder), allow_pickle=False)
         self._add(f"step-{step:06d}", "test", np.arange(len(self.test_y)), self.test_y, kept)
 
     def add_experts(self, outputs: Callable[[np.ndarray, np.ndarray], Tensor], augment: Callable) -> None:
@@ -138,8 +138,8 @@ class Predictions:
         table = pa.table(columns).replace_schema_metadata({"counterpoise": json.dumps(meta, sort_keys=True)})
         pq.write_table(table, path)
 
-    def _snapshot(self, step: int, folder: Path) -> Path:
-        return folder / f"seed-{self.seed:02d}-step-{step:06d}.npy"
+    def _snapshot(self, seed: int, step: int, folder: Path) -> Path:
+        return folder / f"seed-{seed:02d}-step-{step:06d}.npy"
 
     def _add(self, selection: str, split: str, ids: np.ndarray, labels: np.ndarray, logits: np.ndarray) -> None:
         self.parts.append((self.seed, selection, split, ids, labels, logits))

@@ -81,10 +81,6 @@ class Phase:
     project: Callable[[Net], None] | None = None
     """What is done to the network after each step."""
 
-    def snapshot_steps(self) -> set[int]:
-        """Return the steps after which test predictions are kept, equally spaced, the last step left out."""
-        return {self.steps * (i + 1) // (self.snapshots + 1) for i in range(self.snapshots)} - {0}
-
 
 class Batches:
     """A sampler's epochs, one after the other, cut into full batches; any step can be asked for."""
@@ -155,6 +151,10 @@ class Step:
     validation: tuple[Tensor, Tensor] | None = None
     """Raw inputs and labels of the validation part, for tasks that are defined on it."""
 
+    def noise(self, labels_B: Tensor) -> Tensor:
+        """Return what the loss draws for a batch of labels."""
+        return self.phase.loss.draw(labels_B, self.counts_C, self.stream("noise"))
+
     @property
     def progress(self) -> float:
         """Return the share of the run's steps that are done."""
@@ -190,27 +190,45 @@ def add_extra(net: Net, phases: list[Phase], stage: str, seed: int) -> None:
             return
 
 
+@dataclass
+class Run:
+    """One seed, ready to be trained."""
+
+    net: Net
+    phases: list[Phase]
+    sample: Sample
+    counts_C: Tensor
+    stage: str
+    seed: int
+    hooks: dict[str, Any] = field(default_factory=dict)
+    """`snapshot(step)` is called where a phase asks for it, `validate() -> float | None` for the history;
+    `unlabelled` (Sample | None) and `validation` (inputs and labels | None) are what tasks may read."""
+
+    def hook(self, name: str, *given: Any) -> Any:
+        """Call a hook, if there is one."""
+        return self.hooks[name](*given) if name in self.hooks else None
+
+
+def snapshot_steps(phases: list[Phase]) -> set[int]:
+    """Return the steps of the whole run after which test predictions are kept."""
+    asked, steps = phases[0].snapshots, sum(phase.steps for phase in phases)
+    return {steps * (i + 1) // (asked + 1) for i in range(asked)} - {0}
+
+
 def train(
-    net: Net,
-    phases: list[Phase],
-    sample: Sample,
-    counts_C: Tensor,
+    run: Run,
     *,
-    stage: str,
-    seed: int,
     resume: tuple[checkpoints.Tensors, dict[str, Any]] | None,
     save: Callable[[checkpoints.Tensors, dict[str, Any]], None],
     log: Callable[[dict[str, Any], int], None],
-    snapshot: Callable[[int], None] = lambda step: None,
-    validate: Callable[[], float | None] = lambda: None,
-    unlabelled: Sample | None = None,
-    validation: tuple[Tensor, Tensor] | None = None,
 ) -> State:
-    """Train `net` in place through all phases and return the final state.
+    """Train `run.net` in place through all phases and return the final state.
 
-    `save(tensors, state)` is called every CHECKPOINT_SECONDS, `log(row, phase number)` ROWS times in a phase,
-    `snapshot(step)` where a phase asks for it. A loss that is not finite ends the run with `state.diverged` set.
+    `save(tensors, state)` is called every CHECKPOINT_SECONDS, `log(row, phase number)` ROWS times in a phase.
+    A loss that is not finite ends the run with `state.diverged` set.
     """
+    net, phases, sample, counts_C, stage, seed = run.net, run.phases, run.sample, run.counts_C, run.stage, run.seed
+    unlabelled, snapshots = run.hooks.get("unlabelled"), snapshot_steps(phases)
     state, optimizer_state = State(seen=[0] * len(counts_C)), {}
     if resume:
         tensors, meta = resume
@@ -223,18 +241,20 @@ def train(
         if number < state.phase:
             continue
         net.encoder.requires_grad_(not phase.head_only)
-        optimizer, parameters = _optimizer(net, phase)
+        named = {name: p for name, p in net.named_parameters() if p.requires_grad}
+        optimizer, parameters = optimizer_over(named, phase), list(named.values())
         _restore(optimizer, parameters, optimizer_state)
         batches = _batches(phase, sample, unlabelled, (stage, seed, number))
         weights_C = phase.class_weights(counts_C) if phase.class_weights else None
         length, before = phase.total or phase.steps, sum(p.steps for p in phases[:number])
-        snapshots, every = phase.snapshot_steps(), max(1, phase.steps // ROWS)
+        every = max(1, phase.steps // ROWS)
         bar = tqdm(desc=f"{stage} seed {seed}", initial=state.step, total=phase.steps, unit="step", disable=None)
         _train_mode(net, phase)
         while state.step < phase.steps:
             lr = phase.optimizer.lr * phase.schedule.factor(phase.first + state.step, length)
             for group in optimizer.param_groups:
                 group["lr"] = lr * group.get("multiple", 1.0)
+                group["progress"] = (phase.first + state.step) / length
 
             images, labels = sample.batch(batches["own"].step(state.step))
             step = Step(
@@ -243,7 +263,7 @@ def train(
                 others=sample.batch(batches["others"].step(state.step)) if "others" in batches else None,
                 unlabelled_B=unlabelled.batch(batches["unlabelled"].step(state.step))[0]
                 if unlabelled and "unlabelled" in batches else None,
-                validation=validation,
+                validation=run.hooks.get("validation"),
             )  # fmt: skip
             optimizer.zero_grad(set_to_none=True)
             if hasattr(phase.optimizer, "gradients"):
@@ -258,8 +278,7 @@ def train(
             value, state.step = loss.item(), state.step + 1
             epoch = state.step * phase.batch_size / batches["own"].length
             if not math.isfinite(value):
-                reason = f"loss {value} at step {state.step}, epoch {epoch:.2f}, learning rate {lr:g}"
-                state.diverged = {"step": state.step, "epoch": epoch, "lr": lr, "reason": reason}
+                state.diverged = divergence(value, state.step, epoch, lr)
                 bar.close()
                 return state
             state.loss_sum, state.hits = state.loss_sum + value, state.hits + int(hits)
@@ -268,11 +287,11 @@ def train(
                 state.seen[c] += n
             bar.update()
             if state.step % every == 0 or state.step == phase.steps:
-                log(_row(state, stage, seed, number, epoch, lr, every, phase, validate()), number)
+                log(row(state, stage, seed, number, epoch, lr, every, phase, run.hook("validate")), number)
                 _train_mode(net, phase)
                 state.loss_sum, state.hits = 0.0, 0
             if before + state.step in snapshots:
-                snapshot(before + state.step)
+                run.hook("snapshot", before + state.step)
                 _train_mode(net, phase)
             state.seconds = time.monotonic() - began
             if state.seconds - saved_at >= CHECKPOINT_SECONDS:
@@ -313,18 +332,23 @@ def _batches(phase: Phase, sample: Sample, unlabelled: Sample | None, key: tuple
     return found
 
 
-def _optimizer(net: Net, phase: Phase) -> tuple[torch.optim.Optimizer, list[nn.Parameter]]:
-    """Return the optimiser over what a phase trains, and that list; `extra` is never decayed."""
-    own = [p for part in (net.encoder, net.head) for p in part.parameters() if p.requires_grad]
-    extra = [p for p in net.extra.parameters() if p.requires_grad]
+def optimizer_over(parameters: dict[str, nn.Parameter], phase: Phase) -> torch.optim.Optimizer:
+    """Return the phase's optimiser over named parameters; those of `extra` have their own rate and no decay."""
+    own = [p for name, p in parameters.items() if not name.startswith("extra.")]
+    extra = [p for name, p in parameters.items() if name.startswith("extra.")]
     if not extra:
-        return phase.optimizer.build(own), own
+        return phase.optimizer.build(own)
     multiple = getattr(phase.loss, "extra_lr", 1.0)
-    groups = [{"params": own}, {"params": extra, "weight_decay": 0.0, "multiple": multiple}]
-    return phase.optimizer.build(groups), own + extra
+    return phase.optimizer.build([{"params": own}, {"params": extra, "weight_decay": 0.0, "multiple": multiple}])
 
 
-def _row(
+def divergence(loss: float, step: int, epoch: float, lr: float) -> dict[str, Any]:
+    """Return how a run ended whose loss is not finite."""
+    reason = f"loss {loss} at step {step}, epoch {epoch:.2f}, learning rate {lr:g}"
+    return {"step": step, "epoch": epoch, "lr": lr, "reason": reason}
+
+
+def row(
     state: State,
     stage: str,
     seed: int,

@@ -143,18 +143,13 @@ def trained(
         strategy.open(net, sample, counts)
     train.add_extra(net, phases, "train", 0)
     history: list[dict[str, Any]] = []
+    stage = "pretrain" if "task" in changes and kind_of_task == "pretraining" else "finetune"
+    hooks = {"unlabelled": sample, "validation": (sample.raw[::3], sample.labels[::3])}
     state = train.train(
-        net,
-        phases,
-        sample,
-        counts,
-        stage="pretrain" if "task" in changes and kind_of_task == "pretraining" else "finetune",
-        seed=0,
+        train.Run(net, phases, sample, counts, stage, 0, hooks),
         resume=None,
         save=lambda tensors, held: None,
         log=lambda row, number: history.append(row),
-        unlabelled=sample,
-        validation=(sample.raw[::3], sample.labels[::3]),
     )
     if hasattr(strategy, "close"):
         strategy.close(net, sample, counts)

@@ -67,18 +67,12 @@ def fit(phases, sample, folder, after=lambda event: None):
         partial.log(row, number)
         after("log")
 
+    hooks = {"snapshot": predict, "validate": lambda: predict("now")}
     state = train.train(
-        net,
-        phases,
-        sample,
-        COUNTS,
-        stage="finetune",
-        seed=SEED,
+        train.Run(net, phases, sample, COUNTS, "finetune", SEED, hooks),
         resume=partial.checkpoint(SEED),
         save=save,
         log=log,
-        snapshot=predict,
-        validate=lambda: predict("now"),
     )
     partial.publish_history(folder / "history.jsonl")
     snapshots.pop("now", None)
@@ -190,7 +184,7 @@ def test_what_training_saw_is_counted(phase, sample, tmp_path):
 
 @pytest.mark.parametrize(("steps", "snapshots", "expected"), [(25, 3, {6, 12, 18}), (2, 4, {1}), (1, 3, set())])
 def test_snapshots_are_at_steps_that_happen_and_leave_the_last_out(phase, steps, snapshots, expected):
-    assert replace(phase, steps=steps, snapshots=snapshots).snapshot_steps() == expected
+    assert train.snapshot_steps([replace(phase, steps=steps, snapshots=snapshots)]) == expected
 
 
 def test_a_loss_that_is_not_finite_is_recorded_with_step_epoch_and_learning_rate(phase, sample, tmp_path):

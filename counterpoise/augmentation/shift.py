@@ -24,12 +24,20 @@ class Method:
     pixels: Annotated[int, Ge(1)] = 1
     """Largest shift along each axis."""
 
-    def __call__(self, images_BCHW: Tensor, generator: torch.Generator) -> Tensor:
-        """Return the shifted batch."""
+    def draw(self, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+        """Return the place of each image's window in the padded image, of shape 2 x B x 1."""
+        return torch.randint(0, 2 * self.pixels + 1, (2, shape[0], 1), generator=generator)
+
+    def apply(self, images_BCHW: Tensor, drawn: Tensor) -> Tensor:
+        """Return the images, shifted as drawn."""
         B, C, H, W = images_BCHW.shape
         p = self.pixels
         padded = F.pad(images_BCHW, (p, p, p, p))
-        dy, dx = torch.randint(0, 2 * p + 1, (2, B, 1), generator=generator)
+        dy, dx = drawn
         flat = (dy + torch.arange(H))[:, :, None] * (W + 2 * p) + (dx + torch.arange(W))[:, None, :]
         index = flat.view(B, 1, H * W).expand(B, C, H * W)
         return padded.flatten(2).gather(2, index).view(B, C, H, W)
+
+    def __call__(self, images_BCHW: Tensor, generator: torch.Generator) -> Tensor:
+        """Return the shifted batch."""
+        return self.apply(images_BCHW, self.draw(images_BCHW.shape, generator))

@@ -20,6 +20,7 @@ class Method:
     """SGD with momentum."""
 
     version: ClassVar[int] = 1
+    stackable: ClassVar[bool] = True
     lr: Annotated[float, Gt(0)] = 0.05
     """Peak learning rate."""
     momentum: Annotated[float, Interval(ge=0, lt=1)] = 0.9

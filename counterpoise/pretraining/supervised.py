@@ -72,7 +72,7 @@ def criterion(step: "Step", features_BD: Tensor, labels_B: Tensor) -> Pair:
             "class_weights_C": lambda: step.class_weights_C,
             "features_BD": lambda: features_BD,
             "progress": lambda: step.progress,
-            "noise": lambda: loss.draw(labels_B, step.counts_C, step.stream("noise")),
+            "noise": lambda: step.noise(labels_B),
             "extra": lambda: step.net.extra,
         }
         return loss(outputs_BC, labels_B, step.counts_C, **{name: given[name]() for name in uses})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from counterpoise import checkpoints, network, records, streams, train
+from counterpoise import checkpoints, network, records, stacked, streams, train
 from counterpoise.network import Net
 from counterpoise.partial import Partial
 from counterpoise.predictions import Logits, Predictions
 from counterpoise.pretraining.supervised import scores
 from counterpoise.registry import build
-from counterpoise.train import Phase, Sample, State
+from counterpoise.train import Phase, Run, Sample, State
 
 VERSION = 1
 OUTPUTS = ("model.safetensors", "history.jsonl", "predictions.parquet", "run.json")
@@ -45,14 +46,16 @@ def run(
     }
     with records.job(out, spec, empty) as result:
         records.require_parents([data, sample] + ([start] if start else []))
-        fit_seed = _fit_classical if getattr(build("models", cfg["model"]), "classical", False) else _train_neural
+        fit = _fit_classical if getattr(build("models", cfg["model"]), "classical", False) else _train_neural
         partial, table = Partial(out, spec["cell"]), Predictions(data)
         tensors: checkpoints.Tensors = {}
         given = checkpoints.load(start / "model.safetensors")[0] if start else None
+        if cfg["execution"] == "stacked" and fit is _train_neural:
+            _train_stacked(cfg, data, sample, given, partial, seeds)
         for seed in seeds:
             rows, counts = training_rows(data, sample, seed)
             table.begin(seed, sample, counts)
-            state, logits, weights = fit_seed(cfg, rows, counts, given, table, partial, seed)
+            state, logits, weights = fit(cfg, rows, counts, given, table, partial, seed)
             table.seen[str(seed)] = state.seen
             reason = state.diverged or table.add_last(rows, logits)
             if reason:
@@ -65,6 +68,20 @@ def run(
         records.write(out / "predictions.parquet", lambda p: table.write(p, result["diverged"]))
 
 
+def _train_stacked(
+    cfg: dict, data: Path, sample: Path, given: checkpoints.Tensors | None, partial: Partial, seeds: list[int]
+) -> None:
+    """Train all seeds of the block together, where the recipe's parts allow it, and leave them in `partial`."""
+    runs = []
+    for seed in seeds:
+        rows, counts = training_rows(data, sample, seed)
+        table = Predictions(data)
+        table.begin(seed, sample, counts)
+        if run := _prepare(cfg, rows, counts, given, table, partial, seed)[0]:
+            runs.append(run)
+    stacked.train(runs, partial)
+
+
 def _train_neural(
     cfg: dict,
     rows: Sample,
@@ -74,22 +91,46 @@ def _train_neural(
     partial: Partial,
     seed: int,
 ) -> tuple[State, Logits, checkpoints.Tensors]:
+    run, outputs, logits = _prepare(cfg, rows, counts, given, table, partial, seed)
+    if run is None:
+        reason = {"step": 0, "epoch": 0.0, "lr": None, "reason": "its pretraining diverged"}
+        return State(seen=[0] * len(counts), diverged=reason), logits, {}
+    state, strategy, phase = train_seed(run, partial), build("finetuning", cfg["finetune"]["method"]), run.phases[0]
+    if not state.diverged:
+        if hasattr(strategy, "close"):
+            strategy.close(run.net, rows, counts)
+        for step in sorted(train.snapshot_steps(run.phases)):
+            table.add_snapshot(step, partial.folder)
+        if getattr(phase.ensemble, "keeps_experts", False):
+            table.add_experts(outputs, lambda images, view: phase.augmentation(images, _view(seed, view)))
+    table.describe_head(run.net.head)
+    return state, logits, dict(run.net.state_dict())
+
+
+def _prepare(
+    cfg: dict,
+    rows: Sample,
+    counts: Tensor,
+    given: checkpoints.Tensors | None,
+    table: Predictions,
+    partial: Partial,
+    seed: int,
+) -> tuple[Run | None, Callable[[np.ndarray, np.ndarray], Tensor], Logits]:
+    """Return a seed ready to be trained (None if its pretraining diverged), its outputs and its logits."""
     section, strategy = cfg["finetune"], build("finetuning", cfg["finetune"]["method"])
     replicate = f"-replicate-{section['replicate']}" if section["replicate"] else ""
     net = network_of(cfg, table.shape, len(table.classes), seed, f"train{replicate}")
     if given is not None:
         mine = checkpoints.under(f"{seed}/", given)
         if not mine:
-            reason = {"step": 0, "epoch": 0.0, "lr": None, "reason": "its pretraining diverged"}
-            return State(seen=[0] * len(counts), diverged=reason), _nothing, {}
+            return None, _nothing, _nothing
         checkpoints.fill(net.encoder, "encoder.", mine, "pretraining")
         if not strategy.fresh_head and any(name.startswith("head.") for name in mine):
             checkpoints.fill(net.head, "head.", mine, "pretraining")
     semi = section["semi_supervised"]
     task = build(*(("pretraining", {"name": "supervised"}) if semi["name"] == "none" else ("semi_supervised", semi)))
-    phase = phase_of(cfg, section, cfg["sample"], task)
-    phases = strategy.phases(phase)
-    loss, ensemble = phases[-1].loss, phase.ensemble
+    phases = strategy.phases(phase_of(cfg, section, cfg["sample"], task))
+    loss, ensemble = phases[-1].loss, phases[-1].ensemble
 
     def outputs(x: np.ndarray, ids: np.ndarray) -> Tensor:
         return scores(loss, train.predict(net, rows, x, ids))
@@ -101,27 +142,14 @@ def _train_neural(
     if hasattr(strategy, "open"):
         strategy.open(net, rows, counts)
     train.add_extra(net, phases, f"train{replicate}", seed)
-    state = train_seed(
-        net,
-        phases,
-        rows,
-        counts,
-        f"finetune{replicate}",
-        seed,
-        partial,
-        snapshot=lambda step: table.keep_snapshot(step, logits, partial.folder),
-        validate=lambda: table.validate(logits),
-        unlabelled=table.unlabelled(rows),
-        validation=table.validation(),
-    )
-    if hasattr(strategy, "close") and not state.diverged:
-        strategy.close(net, rows, counts)
-    for step in sorted(phase.snapshot_steps()) if not state.diverged else ():
-        table.add_snapshot(step, partial.folder)
-    if getattr(ensemble, "keeps_experts", False) and not state.diverged:
-        table.add_experts(outputs, lambda images, view: phase.augmentation(images, _view(seed, view)))
-    table.describe_head(net.head)
-    return state, logits, dict(net.state_dict())
+    val = table.val
+    hooks = {
+        "snapshot": lambda step: table.keep_snapshot(seed, step, logits, partial.folder),
+        "validate": lambda: table.validate(logits, val),
+        "unlabelled": table.unlabelled(rows),
+        "validation": table.validation(),
+    }
+    return Run(net, phases, rows, counts, f"finetune{replicate}", seed, hooks), outputs, logits
 
 
 def network_of(cfg: dict[str, Any], shape: tuple[int, ...], classes: int, seed: int, stage: str) -> Net:
@@ -187,34 +215,19 @@ def phase_of(cfg: dict[str, Any], section: dict[str, Any], sample: dict[str, Any
     )
 
 
-def train_seed(
-    net: Net,
-    phases: list[Phase],
-    rows: Sample,
-    counts: Tensor,
-    stage: str,
-    seed: int,
-    partial: Partial,
-    **hooks: Any,
-) -> State:
-    """Train one seed, or take it from `partial` where an earlier process finished it."""
-    done = partial.finished(seed)
+def train_seed(run: Run, partial: Partial) -> State:
+    """Train one seed, or take it from `partial` where an earlier process (or a stack) finished it."""
+    done = partial.finished(run.seed)
     if done:
-        checkpoints.fill(net, "", done[0], str(partial.folder))
+        checkpoints.fill(run.net, "", done[0], str(partial.folder))
         return State(**done[1]["state"])
     state = train.train(
-        net,
-        phases,
-        rows,
-        counts,
-        stage=stage,
-        seed=seed,
-        resume=partial.checkpoint(seed),
-        save=lambda tensors, held: partial.save(seed, tensors, held),
+        run,
+        resume=partial.checkpoint(run.seed),
+        save=lambda tensors, held: partial.save(run.seed, tensors, held),
         log=partial.log,
-        **hooks,
     )
-    partial.finish(seed, dict(net.state_dict()), vars(state))
+    partial.finish(run.seed, dict(run.net.state_dict()), vars(state))
     return state
 
 
@@ -244,5 +257,5 @@ def count_work(result: dict[str, Any], state: State, rows: int) -> None:
     result["images_per_second"] = round(result["images"] / max(result["train_seconds"], 1e-3), 1)
 
 
-def _nothing(x: np.ndarray, ids: np.ndarray) -> np.ndarray:
+def _nothing(x: np.ndarray, ids: np.ndarray) -> Any:
     raise AssertionError("a diverged seed predicts nothing")

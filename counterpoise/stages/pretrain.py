@@ -7,12 +7,13 @@ from typing import Any
 
 import torch
 
-from counterpoise import checkpoints, network, records, train
+from counterpoise import checkpoints, network, records, stacked, train
 from counterpoise.errors import UserError
 from counterpoise.network import Net
 from counterpoise.partial import Partial
 from counterpoise.registry import build
 from counterpoise.stages import finetune
+from counterpoise.train import Run
 
 VERSION = 1
 OUTPUTS = ("model.safetensors", "history.jsonl", "run.json")
@@ -42,17 +43,22 @@ def _trained(
     tensors: checkpoints.Tensors = {}
     task = build("pretraining", section["method"])
     phase = finetune.phase_of(cfg, section, section["sample"], task)
+    runs = []
     for seed in seeds:
         rows, counts = finetune.training_rows(data, sample, seed)
         net = _network(cfg, task, *finetune.shape_of(data), seed)
         train.add_extra(net, [phase], "train", seed)
-        state = finetune.train_seed(net, [phase], rows, counts, "pretrain", seed, partial)
-        finetune.count_work(result, state, len(rows.labels))
+        runs.append(Run(net, [phase], rows, counts, "pretrain", seed))
+    if cfg["execution"] == "stacked":
+        stacked.train(runs, partial)
+    for run in runs:
+        state = finetune.train_seed(run, partial)
+        finetune.count_work(result, state, len(run.sample.labels))
         if state.diverged:
-            result["diverged"][str(seed)] = state.diverged
+            result["diverged"][str(run.seed)] = state.diverged
             continue
         keep = ("encoder.", "head.") if task.transfers_head else ("encoder.",)
-        tensors |= {f"{seed}/{name}": v for name, v in net.state_dict().items() if name.startswith(keep)}
+        tensors |= {f"{run.seed}/{name}": v for name, v in run.net.state_dict().items() if name.startswith(keep)}
     partial.publish_history(out / "history.jsonl")
     return tensors
 

@@ -1,0 +1,262 @@
+"""The seeds of a block, stacked and stepped together: one batched operation where the loop has one for each seed.
+
+Every seed keeps its own rows, data order, augmentation and initialisation, drawn from the same streams as alone, so
+the two executions differ by rounding only. Which of them computes a cell is configuration (`execution`) and part of
+its identity. A recipe whose parts need more than a loss (mixing, experts, gradients of their own, batch
+normalisation) is left to the loop.
+
+Legend: S seeds, B batch, C classes.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+from tqdm import tqdm
+
+from counterpoise import streams
+from counterpoise import train as training
+from counterpoise.network import Net
+from counterpoise.partial import Partial
+from counterpoise.pretraining import supervised
+from counterpoise.train import Batches, Phase, Run, State
+
+
+def fits(run: Run) -> bool:
+    """Return whether the parts of a run can be stacked."""
+    return not any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in run.net.modules()) and all(
+        isinstance(phase.task, supervised.Method)
+        and not hasattr(phase.mixing, "mix")
+        and phase.ensemble is None
+        and phase.project is None
+        and getattr(phase.optimizer, "stackable", False)
+        for phase in run.phases
+    )
+
+
+def train(runs: list[Run], partial: Partial) -> None:
+    """Train all runs and leave each in `partial`, finished; does nothing where they do not fit together.
+
+    A run whose loss is not finite is marked as diverged and does not touch the others.
+    """
+    if len(runs) < 2 or not all(map(fits, runs)) or all(partial.finished(run.seed) for run in runs):
+        return
+    _Block(runs, partial).run()
+
+
+@dataclass
+class _Step:
+    """What the criterion of one seed may ask for, with all seeds in front under vmap."""
+
+    net: Any
+    phase: Phase
+    counts_C: Tensor
+    class_weights_C: Tensor | None
+    progress: float
+    drawn: Tensor | None
+
+    def noise(self, labels_B: Tensor) -> Tensor | None:
+        """Return what was drawn for the loss."""
+        return self.drawn
+
+
+class _Objective(nn.Module):
+    """One network and its loss as one module, so that `functional_call` can be given its parameters."""
+
+    def __init__(self, net: Net) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, step: dict[str, Any], inputs_B: Tensor, labels_B: Tensor) -> tuple[Tensor, Tensor]:
+        seen: Any = _Step(self.net, **step)
+        return supervised.criterion(seen, self.net.encoder(inputs_B), labels_B)
+
+
+class _Block:
+    """All runs of a block in training: their tensors stacked, their sums so far."""
+
+    def __init__(self, runs: list[Run], partial: Partial) -> None:
+        self.runs, self.partial, self.objective = runs, partial, _Objective(runs[0].net)
+        self.counts_SC = torch.stack([run.counts_C for run in runs])
+        self.tensors = {k: torch.stack([run.net.state_dict()[k] for run in runs]) for k in runs[0].net.state_dict()}
+        self.states = [State(seen=[0] * self.counts_SC.shape[1]) for _ in runs]
+        self.optimizer_state: dict[str, Tensor] = {}
+        if held := partial.checkpoint_of_block([run.seed for run in runs]):
+            tensors, states = held
+            self.states = [State(**state) for state in states]
+            self.tensors = {k: tensors[f"net.{k}"].clone() for k in self.tensors}
+            self.optimizer_state = {k: v for k, v in tensors.items() if k.startswith("optimizer.")}
+        self.phase_number, self.first = self.states[0].phase, self.states[0].step
+        self.began = self.saved_at = time.monotonic()
+        self.before = self.states[0].seconds
+        self.loss_S, self.hits_S = self._column("loss_sum"), self._column("hits")
+        self.seen_SC = torch.tensor([state.seen for state in self.states])
+        self.alive_S = torch.tensor([state.diverged is None for state in self.states])
+
+    def _column(self, key: str) -> Tensor:
+        return torch.tensor([getattr(state, key) for state in self.states], dtype=torch.float64)
+
+    def run(self) -> None:
+        """Take all steps that are left, and finish every seed."""
+        phases = self.runs[0].phases
+        for number in range(self.phase_number, len(phases)):
+            parameters, optimizer = self._optimizer(phases[number])
+            self._phase(number, parameters, optimizer)
+            self.tensors |= {name: p.detach() for name, p in parameters.items()}
+            if number + 1 < len(phases):
+                carried = phases[number + 1].first > 0
+                self.optimizer_state = _optimizer_state(optimizer, parameters) if carried else {}
+                self.phase_number, self.first = number + 1, 0
+                for state in self.states:
+                    state.phase, state.step = number + 1, 0 if not state.diverged else state.step
+        for run, state in zip(self.runs, self.states, strict=True):
+            self.partial.finish(run.seed, dict(run.net.state_dict()), vars(state))
+
+    def _optimizer(self, phase: Phase) -> tuple[dict[str, nn.Parameter], torch.optim.Optimizer]:
+        """Return what the phase trains, stacked, by name, and its optimiser as a killed run left it."""
+        self.runs[0].net.encoder.requires_grad_(not phase.head_only)
+        named = [name for name, p in self.runs[0].net.named_parameters() if p.requires_grad]
+        parameters = {name: nn.Parameter(self.tensors[name]) for name in named}
+        optimizer = training.optimizer_over(parameters, phase)
+        for key, value in self.optimizer_state.items():
+            _, i, name = key.split(".", 2)
+            optimizer.state[list(parameters.values())[int(i)]][name] = value.clone()
+        return parameters, optimizer
+
+    def _phase(self, number: int, parameters: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer) -> None:
+        run = self.runs[0]
+        phase, before = run.phases[number], sum(p.steps for p in run.phases[:number])
+        batches = [
+            Batches(phase.sampler, phase.batch_size, phase.steps, r.sample.labels, (r.stage, str(number), r.seed))
+            for r in self.runs
+        ]
+        length, every = phase.total or phase.steps, max(1, phase.steps // training.ROWS)
+        snapshots, weights_SC = training.snapshot_steps(run.phases), None
+        if phase.class_weights:
+            weights_SC = torch.stack([phase.class_weights(counts_C) for counts_C in self.counts_SC])
+        desc = f"{run.stage} seeds {run.seed} to {self.runs[-1].seed}"
+        bar = tqdm(desc=desc, initial=self.first, total=phase.steps, unit="step", disable=None)
+        for step in range(self.first, phase.steps):
+            lr = phase.optimizer.lr * phase.schedule.factor(phase.first + step, length)
+            for group in optimizer.param_groups:
+                group["lr"] = lr * group.get("multiple", 1.0)
+            inputs_SB, labels_SB, noise = self._batch(batches, phase, number, step)
+            given = {"phase": phase, "progress": (phase.first + step) / length}
+            losses_S, right_S = self._losses(self.tensors | parameters, given, inputs_SB, labels_SB, weights_SC, noise)
+            optimizer.zero_grad(set_to_none=True)
+            losses_S.sum().backward()  # each seed's parameters see its own loss only
+            optimizer.step()
+
+            epochs = [(step + 1) * phase.batch_size / b.length for b in batches]
+            self._count(losses_S.detach(), right_S, labels_SB, step + 1, epochs, lr)
+            bar.update()
+            if (step + 1) % every == 0 or step + 1 == phase.steps:
+                self._sync(parameters)
+                self._log(number, epochs, lr, every)
+            if before + step + 1 in snapshots:
+                self._sync(parameters)
+                for one in (r for r, state in zip(self.runs, self.states, strict=True) if not state.diverged):
+                    one.hook("snapshot", before + step + 1)
+            if time.monotonic() - self.saved_at >= training.CHECKPOINT_SECONDS:
+                self._sync(parameters)
+                self._save(parameters, optimizer)
+        bar.close()
+
+    def _batch(self, batches: list[Batches], phase: Phase, number: int, step: int) -> tuple[Tensor, Tensor, Any]:
+        """Return the inputs, labels and noise of a step, all seeds in front."""
+        positions = [b.step(step) for b in batches]
+        rows = torch.cat([r.sample.ids[p] for r, p in zip(self.runs, positions, strict=True)])
+        labels_SB = torch.stack([r.sample.labels[p] for r, p in zip(self.runs, positions, strict=True)])
+        images = self.runs[0].sample.raw[rows].float()
+        images = self._augmented(images, phase, number, step).unflatten(0, labels_SB.shape)
+        noise = None
+        if hasattr(phase.loss, "draw"):
+            drawn = [
+                phase.loss.draw(labels_B, r.counts_C, _stream(r, "noise", number, step))
+                for r, labels_B in zip(self.runs, labels_SB, strict=True)
+            ]
+            noise = torch.stack(drawn)
+        mean_S, std_S = (torch.stack([getattr(r.sample, k) for r in self.runs])[:, None] for k in ("mean", "std"))
+        return (images - mean_S) / std_S, labels_SB, noise
+
+    def _augmented(self, images: Tensor, phase: Phase, number: int, step: int) -> Tensor:
+        """Return the images of all seeds, one after the other, augmented with each seed's own draws."""
+        method, generators = phase.augmentation, [_stream(r, "augmentation", number, step) for r in self.runs]
+        parts = images.chunk(len(self.runs))
+        if not hasattr(method, "draw"):
+            return torch.cat([method(part, g) for part, g in zip(parts, generators, strict=True)])
+        drawn = [method.draw(part.shape, g) for part, g in zip(parts, generators, strict=True)]
+        return method.apply(images, torch.cat(drawn, dim=1))
+
+    def _losses(
+        self, tensors: dict[str, Any], given: dict[str, Any], inputs: Tensor, labels: Tensor, weights: Any, noise: Any
+    ) -> tuple[Tensor, Tensor]:
+        """Return the loss and the right answers of every seed."""
+
+        def one(tensors: Any, inputs_B: Tensor, labels_B: Tensor, counts_C: Tensor, weights_C: Any, noise: Any) -> Any:
+            step = {**given, "counts_C": counts_C, "class_weights_C": weights_C, "drawn": noise}
+            named = {f"net.{name}": tensor for name, tensor in tensors.items()}
+            return functional_call(self.objective, named, (step, inputs_B, labels_B))
+
+        dims = (0, 0, 0, 0, None if weights is None else 0, None if noise is None else 0)
+        return vmap(one, in_dims=dims)(tensors, inputs, labels, self.counts_SC, weights, noise)
+
+    def _count(
+        self, losses_S: Tensor, right_S: Tensor, labels_SB: Tensor, step: int, epochs: list[float], lr: float
+    ) -> None:
+        """Add a step to the sums; a seed whose loss is not finite has diverged, and counts no more."""
+        for s, value in enumerate(losses_S.tolist()):
+            if not math.isfinite(value) and self.alive_S[s]:
+                self.alive_S[s] = False
+                self.states[s].diverged = training.divergence(value, step, epochs[s], lr)
+                self.states[s].step = step
+        self.loss_S += torch.where(self.alive_S, losses_S, 0.0)
+        self.hits_S += torch.where(self.alive_S, right_S, 0)
+        self.seen_SC.scatter_add_(1, labels_SB, self.alive_S.long()[:, None].expand_as(labels_SB))
+        for s, state in enumerate(self.states):
+            if self.alive_S[s]:
+                state.step, state.images = step, state.images + labels_SB.shape[1]
+
+    def _sync(self, parameters: dict[str, nn.Parameter]) -> None:
+        """Bring every seed's network and state up to date."""
+        seconds = (self.before * len(self.runs) + time.monotonic() - self.began) / len(self.runs)
+        tensors = self.tensors | {name: p.detach() for name, p in parameters.items()}
+        for s, (run, state) in enumerate(zip(self.runs, self.states, strict=True)):
+            run.net.load_state_dict({name: tensor[s] for name, tensor in tensors.items()})
+            state.loss_sum, state.hits = self.loss_S[s].item(), int(self.hits_S[s])
+            state.seen, state.seconds = self.seen_SC[s].tolist(), seconds
+
+    def _log(self, number: int, epochs: list[float], lr: float, every: int) -> None:
+        for run, state, epoch in zip(self.runs, self.states, epochs, strict=True):
+            if not state.diverged:
+                phase = run.phases[number]
+                row = training.row(state, run.stage, run.seed, number, epoch, lr, every, phase, run.hook("validate"))
+                self.partial.log(row, number)
+                state.loss_sum, state.hits = 0.0, 0
+        self.loss_S.zero_()
+        self.hits_S.zero_()
+
+    def _save(self, parameters: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer) -> None:
+        tensors = {f"net.{k}": v for k, v in (self.tensors | {n: p.detach() for n, p in parameters.items()}).items()}
+        tensors |= _optimizer_state(optimizer, parameters)
+        self.partial.save_block([run.seed for run in self.runs], tensors, [vars(state) for state in self.states])
+        self.saved_at = time.monotonic()
+
+
+def _stream(run: Run, purpose: str, number: int, step: int) -> torch.Generator:
+    return streams.torch_generator(run.stage, f"{purpose}-{number}", run.seed, step)
+
+
+def _optimizer_state(optimizer: torch.optim.Optimizer, parameters: dict[str, nn.Parameter]) -> dict[str, Tensor]:
+    return {
+        f"optimizer.{i}.{name}": value.clone()
+        for i, p in enumerate(parameters.values())
+        for name, value in optimizer.state[p].items()
+        if isinstance(value, Tensor)
+    }
