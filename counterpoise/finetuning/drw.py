@@ -17,8 +17,8 @@ import torch
 from annotated_types import Interval
 from torch import Tensor
 
-from counterpoise import registry
 from counterpoise.errors import UserError
+from counterpoise.finetuning import _effective
 
 if TYPE_CHECKING:
     from counterpoise.train import Phase
@@ -50,6 +50,6 @@ class Method:
     def weights(self, counts_C: Tensor) -> Tensor:
         """Return the weight of each class in the second phase."""
         if self.weighting == "effective_number":
-            return registry.build("losses", {"name": "class_balanced", "beta": self.beta}).weights(counts_C)
+            return _effective.effective_number_weights(counts_C, self.beta)
         inverse_C = torch.where(counts_C > 0, 1 / counts_C, 0.0)
         return inverse_C * (counts_C > 0).sum() / inverse_C.sum()
