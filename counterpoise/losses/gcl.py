@@ -52,6 +52,6 @@ class Method:
         """Return the mean over the batch."""
         own_BC = labels_B[:, None] == torch.arange(logits_BC.shape[1], device=labels_B.device)
         lowered_BC = self.cloud * noise.abs().to(logits_BC.dtype) * self.clouds(counts_C).to(logits_BC.dtype)
-        adjusted_BC = logits_BC - lowered_BC - torch.where(own_BC, self.margin, 0.0).to(logits_BC.dtype)
+        adjusted_BC = logits_BC - lowered_BC - self.margin * own_BC.to(logits_BC.dtype)
         loss_B = F.cross_entropy(self.scale * adjusted_BC, labels_B, reduction="none")
         return ((-torch.expm1(-loss_B.detach())) ** self.gamma * loss_B).mean()
