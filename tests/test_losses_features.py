@@ -1,15 +1,17 @@
 """Losses that score more than logits, and tasks with an objective of their own, against arithmetic done by hand."""
 
 import math
+from statistics import NormalDist
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from counterpoise import streams, train
 from counterpoise.errors import UserError
-from counterpoise.finetuning import bcl
+from counterpoise.finetuning import _signals, bcl, srat
 from counterpoise.losses import neural_collapse_regulariser as collapse
 from counterpoise.network import build as build_network
 from counterpoise.registry import build
@@ -241,7 +243,7 @@ def gradients(step, rows=None):
     return loss, hits, {name: p.grad.clone() for name, p in step.net.named_parameters() if p.grad is not None}
 
 
-@pytest.mark.parametrize("strategy", ["bcl"])
+@pytest.mark.parametrize("strategy", ["bcl", "meta_loss_rescaling", "srat"])
 def test_a_task_gives_the_same_twice_and_scores_rows_as_it_scores_the_batch(strategy):
     step = step_of(strategy)
     first, second = gradients(step), gradients(step)
@@ -255,7 +257,7 @@ def test_a_task_gives_the_same_twice_and_scores_rows_as_it_scores_the_batch(stra
     assert 0 <= int(gradients(step, torch.tensor([2, 7]))[1]) <= 2
 
 
-@pytest.mark.parametrize("strategy", ["bcl"])
+@pytest.mark.parametrize("strategy", ["bcl", "meta_loss_rescaling", "srat"])
 def test_a_strategy_with_its_own_loss_refuses_another(strategy):
     with pytest.raises(UserError, match="brings its own loss"):
         step_of(strategy, {"loss": {"name": "class_weighted"}})
@@ -295,3 +297,182 @@ def test_bcl_needs_views_that_differ_and_a_head_with_prototypes():
     step.net.head = torch.nn.Sequential(step.net.head)
     with pytest.raises(UserError, match="one weight vector for each class"):
         gradients(step)
+
+
+# Meta loss rescaling -----------------------------------------------------------------------------------------
+
+
+def test_an_example_is_summarised_by_its_passes():
+    # losses -log p of the label: p = 1/4 and 3/4; the largest probability is 3/4 in both; the label wins the second
+    logits = torch.stack([QUARTER, QUARTER.flip(1)])
+    low, high = math.log(4), math.log(4 / 3)
+    of_one = _signals.summaries(logits, torch.tensor([0]))[0].tolist()
+    expected = [(low + high) / 2, (low - high) / math.sqrt(2), 0.75, 0, 0]  # a tie: the first pass disagrees
+    assert of_one == pytest.approx(expected, rel=1e-12, abs=1e-15)
+    assert _signals.summaries(logits[1:], torch.tensor([0]))[0].tolist() == pytest.approx([high, 0, 0.75, 0, 1])
+
+
+@pytest.mark.parametrize("sigmas", [(1.0, 1.0), (0.3, 2.0), (2.0, 0.3), (0.0, 1.0), (0.0, 0.0)])
+@pytest.mark.parametrize("means", [(0.0, 0.0), (0.0, 1.5), (2.0, -1.0)])
+def test_overlap_and_divergence_are_those_of_normal_distributions(means, sigmas):
+    parts = [torch.tensor(value, dtype=torch.float64) for pair in zip(means, sigmas, strict=True) for value in pair]
+    one, other = (NormalDist(mu, max(sigma, 1e-8)) for mu, sigma in zip(means, sigmas, strict=True))
+    assert _signals.overlap(*parts).item() == pytest.approx(one.overlap(other), rel=1e-9, abs=1e-12)
+    if min(sigmas) > 0:
+        p, q = (torch.distributions.Normal(mu, sigma) for mu, sigma in zip(means, sigmas, strict=True))
+        expected = torch.distributions.kl_divergence(p, q).item()
+    else:
+        expected = 0.0
+    assert _signals.divergence(*parts).item() == pytest.approx(expected, rel=1e-6, abs=1e-12)
+
+
+def test_features_set_an_example_against_its_kin_of_now_and_before():
+    memory, labels = _signals.Memory(classes=2, size=3), torch.tensor([0, 0, 1])
+    agreeing = torch.ones(3, dtype=torch.float64)
+
+    def summaries(losses):
+        return torch.stack([torch.tensor(losses).double(), *[0.1 * agreeing] * 3, agreeing], dim=1)
+
+    memory.features(summaries([1.0, 2.0, 7.0]), labels, 0)
+    for _ in range(2):  # asking again in the same step remembers nothing twice
+        found = memory.features(summaries([4.0, 9.0, 5.0]), labels, 1)
+        # the last three losses of class 0 are 2, 4 and 9, of class 1 only 7 and 5: mean and deviation beside the own
+        assert found[0, :3].tolist() == pytest.approx([4.0, 5.0, math.sqrt((9 + 1 + 16) / 2)], rel=1e-12)
+        assert found[2, :3].tolist() == pytest.approx([5.0, 6.0, math.sqrt(2)], rel=1e-12)
+        assert found[:, 18].tolist() == [1, 1, 1]
+    alone = memory.features(summaries([4.0, 9.0, 5.0]) * torch.tensor([1, 1, 1, 1, 0]), labels, 2)
+    assert alone[2, 1:3].tolist() == pytest.approx([5.0, 1e-8]), "the others agree: it is its only kin"
+    assert alone[:, 18].tolist() == [0, 0, 0]
+
+
+def test_the_gradient_of_the_rescaler_is_that_of_the_loss_after_a_virtual_step():
+    step = step_of("meta_loss_rescaling", passes=1)
+    slopes, rescaler, model = gradients(step)[2], step.net.extra, nn.Sequential(step.net.encoder, step.net.head)
+    positions = torch.randperm(len(LABELS), generator=step.stream("meta-batch"))
+    images, labels = step.sample.batch(positions)
+    meta_inputs = step.augmented(images.double(), "augmentation-meta")
+
+    # what the rescaler sees of the meta batch has no gradient: it stays what it was at first
+    look, seen = rescaler.meta.features, {}
+    rescaler.meta.features = lambda *given: seen.setdefault("first", look(*given))
+
+    def meta_loss():
+        """Take the step in place and back again: no graph through it, so that differences must show the gradient."""
+        weights = rescaler(model(step.inputs_B)[None], step.labels_B, rescaler.own, 0).detach()
+        kept = [p.detach().clone() for p in model.parameters()]
+        losses = F.cross_entropy(model(step.inputs_B), step.labels_B, reduction="none")
+        down = torch.autograd.grad((weights * losses).mean(), list(model.parameters()))
+        for p, slope in zip(model.parameters(), down, strict=True):
+            p.data -= 0.1 * slope
+        logits = model(meta_inputs)
+        weights = rescaler(logits[None], labels, rescaler.meta, 0)
+        value = (weights * F.cross_entropy(logits, labels, reduction="none")).mean().item()
+        for p, before in zip(model.parameters(), kept, strict=True):
+            p.data = before
+        return value
+
+    checked = 0
+    for name, p in rescaler.named_parameters():
+        for i in range(0, p.numel(), 7):
+            h, flat = 1e-5, p.data.view(-1)
+            flat[i] += h
+            above = meta_loss()
+            flat[i] -= 2 * h
+            below = meta_loss()
+            flat[i] += h
+            slope = slopes[f"extra.{name}"].view(-1)[i].item()
+            assert (above - below) / (2 * h) == pytest.approx(slope, rel=1e-4, abs=1e-9), name
+            checked += abs(slope) > 1e-6
+    assert checked > 20
+
+
+def test_the_model_descends_the_weighted_loss_alone():
+    step = step_of("meta_loss_rescaling")
+    loss, hits, slopes = gradients(step)
+    weights = step.net.extra(
+        torch.stack([step.net(step.augmented(step.images_B, f"augmentation{n}")) for n in ("", "-1", "-2")]),
+        step.labels_B,
+        step.net.extra.own,
+        0,
+    ).detach()
+    assert (weights > 0).all()
+    assert (weights < 1).all()
+    assert weights.std() > 0.01
+    logits = step.net(step.inputs_B)
+    expected = (weights * F.cross_entropy(logits, step.labels_B, reduction="none")).mean()
+    assert torch.allclose(loss, expected, rtol=1e-12)
+    assert hits == (logits.argmax(1) == step.labels_B).sum()
+    for name, p in step.net.named_parameters():
+        if not name.startswith("extra."):
+            (slope,) = torch.autograd.grad(expected, p, retain_graph=True)
+            assert torch.allclose(slopes[name], slope, rtol=1e-12), name
+
+
+def test_one_rescaler_serves_all_classes_if_they_are_not_separated():
+    assert len(step_of("meta_loss_rescaling", separate=False).net.extra.networks) == 1
+    assert len(step_of("meta_loss_rescaling").net.extra.networks) == 3
+    assert gradients(step_of("meta_loss_rescaling", separate=False))[0].isfinite()
+    assert gradients(step_of("meta_loss_rescaling", labels=[2]))[0].isfinite(), "a batch of one"
+
+
+# Reweighted adversarial training -----------------------------------------------------------------------------
+
+PLAIN = {"reweight": False, "separation": 0.0}
+
+
+def test_srat_without_its_parts_is_natural_training():
+    step = step_of("srat", attack="none", **PLAIN)
+    loss, hits, _ = gradients(step)
+    logits = step.net(step.inputs_B)
+    assert torch.equal(loss, F.cross_entropy(logits, step.labels_B))
+    assert hits == (logits.argmax(1) == step.labels_B).sum()
+    assert torch.equal(gradients(step_of("srat", epsilon=0.0, **PLAIN))[0], loss)
+
+
+def test_the_attack_on_a_linear_model_of_two_classes_goes_to_the_corner():
+    step = step_of("srat", {"augmentation": {"name": "none"}}, labels=[0, 1, 1], epsilon=5.0, **PLAIN)
+    step.net.encoder, step.net.head = nn.Flatten(), nn.Linear(16, 2).double()
+    attacked = step.phase.task._attacked(step, step.images_B)
+    # more of the other class's weights and less of the own everywhere, as far as pixels go
+    uphill = (step.net.head.weight[1] - step.net.head.weight[0]).sign().view(1, 1, 4, 4)
+    direction = uphill * torch.tensor([1.0, -1.0, -1.0]).view(3, 1, 1, 1)
+    assert torch.allclose(attacked, (step.images_B + 5 * direction).clamp(0, 255), rtol=1e-12)
+    assert step.net.encoder.training
+
+
+def test_the_attack_stays_within_epsilon_and_raises_the_loss():
+    step = step_of("srat", epsilon=20.0, **PLAIN)
+    images = step.phase.augmentation(step.images_B, step.stream("augmentation"))
+    attacked = step.phase.task._attacked(step, images)
+    assert (attacked - images).abs().max() <= 20 + 1e-9
+    assert attacked.min() >= 0
+    assert attacked.max() <= 255
+    assert gradients(step)[0] > F.cross_entropy(step.net(step.inputs_B), step.labels_B)
+    with pytest.raises(UserError, match="srat attacks images"):
+        step.phase.task._attacked(step, images.flatten(1))
+
+
+@pytest.mark.parametrize("labels", [[0, 0, 1, 2, 0, 1], [0, 1, 2], [1], [1, 1]])
+def test_separation_against_loops(labels):
+    features = normal(len(labels), 4).requires_grad_()
+    z, losses = F.normalize(features.detach(), dim=1), []
+    for i, own in enumerate(labels):
+        others = [k for k in range(len(labels)) if k != i]
+        positives = [k for k in others if labels[k] == own]
+        if positives:
+            below = sum(math.exp(float(z[i] @ z[k]) / 0.3) for k in others)
+            losses.append(-sum(float(z[i] @ z[k]) / 0.3 - math.log(below) for k in positives) / len(positives))
+    value = srat.separation(features, torch.tensor(labels), 0.3)
+    value.backward()
+    assert value.item() == pytest.approx(sum(losses) / max(len(losses), 1), rel=1e-12, abs=1e-12)
+    assert features.grad.isfinite().all()
+
+
+def test_class_weights_of_srat_wait_for_their_time():
+    options = {"attack": "none", "separation": 0.0, "defer": 0.5}
+    early, late = step_of("srat", **options), step_of("srat", **options)
+    late.number = 5
+    assert torch.equal(gradients(early)[0], F.cross_entropy(early.net(early.inputs_B), early.labels_B))
+    effective = (1 - 0.9999 ** COUNTS.double()) / (1 - 0.9999)
+    expected = F.cross_entropy(late.net(late.inputs_B), late.labels_B, weight=1 / effective)
+    assert torch.allclose(gradients(late)[0], expected, rtol=1e-10)

@@ -10,7 +10,7 @@ Units: nats; `temperature` divides the cosine similarity.
 Raises: UserError when the augmentation is `none`, for another `loss` than cross_entropy, and for a head without one
 weight vector for each class.
 Differs from the source: all views share the configured augmentation (RandAugment for the first there, SimCLR's for
-the others). The head is the configured one; the source's is `cosine` with `scale` 30.
+the others). The head is the configured one; the source's is `cosine` with `scale` 30. The MLPs have no weight decay.
 """
 
 from dataclasses import dataclass, replace
