@@ -137,6 +137,16 @@ def parser() -> argparse.ArgumentParser:
         _published,
     )
     add(
+        "tune",
+        "commands.tune:tune",
+        "choose each case's settings from trials on other seeds",
+        "Of the trials of a scale (a grid over what is tuned, on seeds that no verdict uses), take for each case\n"
+        "the one with the best mean on the validation part, and write config/tuned/<study>.yaml with all of them.\n"
+        "Commit that file; a scale that says `tuned: true` reads it.",
+        "counterpoise run --studies kang2020 --scale pilot\ncounterpoise tune kang2020",
+        _tuned,
+    )
+    add(
         "retry",
         "commands.tidy:retry",
         "forget failures, so that the next run computes them again",
@@ -251,6 +261,11 @@ def _report_cell(command: argparse.ArgumentParser) -> None:
 def _published(command: argparse.ArgumentParser) -> None:
     command.add_argument("study", metavar="<study>.<scale>", help="a study that has been run, e.g. yang2020_ssp.small")
     command.add_argument("--allow-dirty", action="store_true", help="take results of uncommitted code, and say so")
+
+
+def _tuned(command: argparse.ArgumentParser) -> None:
+    command.add_argument("studies", help="names or keys of studies, comma-separated, whose trials are computed")
+    command.add_argument("--scale", default="pilot", help="the scale that holds the trials (default: pilot)")
 
 
 def _finished(command: argparse.ArgumentParser) -> None:

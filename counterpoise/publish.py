@@ -124,8 +124,19 @@ def _table(study: Json, table: pd.DataFrame) -> list[Json]:
                 cell = (overall if point is None else each).get(key)
                 if cell:
                     about = {"case": case, "point": point, "metric": metric, "selection": selection, "split": split}
-                    rows.append(about | {k: cell[k] for k in ("mean", "sd", "n")})
+                    row = about | {k: cell[k] for k in ("mean", "sd", "n")}
+                    if point is not None and (selection, split, metric) == primary:
+                        row["values"] = _values(table, case, point, primary)
+                    rows.append(row)
     return rows
+
+
+def _values(table: pd.DataFrame, case: str, point: str, primary: tuple[str, str, str]) -> list[float]:
+    """Return the primary metric of every seed, in order: what paired comparisons across studies need."""
+    held = table[(table["case"] == case) & (table["point"] == point) & table["class"].isna()]
+    for column, wanted in zip(("selection", "split", "metric"), primary, strict=True):
+        held = held[held[column] == wanted]
+    return held.sort_values("seed")["value"].tolist()
 
 
 def _markdown(summary: Json) -> str:

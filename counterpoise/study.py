@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Len
 
+from counterpoise import tuning
 from counterpoise.config import (
     Config,
     Recipe,
@@ -115,6 +116,10 @@ class ScaleFile:
     """Another grid."""
     seeds: int | dict[str, int] | None = None
     """Other seeds."""
+    block: Annotated[int, Ge(1)] | None = None
+    """Another number of seeds in a job than the base's."""
+    tuned: bool = False
+    """Take what `counterpoise tune` chose for each case, from `config/tuned/<study>.yaml`."""
     scope: str | None = None
     """The scope of claims that state none: as_published, scaled or analogue."""
     margin: float | None = None
@@ -226,6 +231,12 @@ def scales(name: str, config: Path = CONFIG) -> list[str]:
     return list(_read(name, config)["scales"])
 
 
+def own_factors(name: str, config: Path = CONFIG) -> set[str]:
+    """Return the factors of the study's own grid; a scale may have more."""
+    points = _points(_read(name, config)["grid"], f"{config / 'studies' / name}.yaml, grid")
+    return {factor for point in points for factor in point.factors}
+
+
 def _read(name: str, config: Path) -> Config:
     path = config / "studies" / f"{name}.yaml"
     return section(StudyFile, read_yaml(path), str(path))
@@ -240,9 +251,10 @@ def load(name: str, scale: str, config: Path = CONFIG) -> Study:
     patch = section(ScaleFile, raw["scales"][scale] or {}, there)
 
     block, base = read_base(patch["base"] or raw["base"], config, where)
+    block, chosen = patch["block"] or block, tuning.read(name, config) if patch["tuned"] else {}
     base = merge(base, normalise(patch["config"], f"{there}, config"))
     cases = {
-        case: normalise(merge(base, changes), f"{where}, case {case}")  # its options fit its methods
+        case: normalise(merge(merge(base, changes), chosen.get(case, {})), f"{where}, case {case}")
         for case, changes in _cases(raw, patch, where, scale).items()
     }
     points = _points(patch["grid"] or raw["grid"], f"{there}, grid" if patch["grid"] else f"{where}, grid")

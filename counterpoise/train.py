@@ -338,7 +338,7 @@ def optimizer_over(parameters: dict[str, nn.Parameter], phase: Phase) -> torch.o
     extra = [p for name, p in parameters.items() if name.startswith("extra.")]
     if not extra:
         return phase.optimizer.build(own)
-    multiple = getattr(phase.loss, "extra_lr", 1.0)
+    multiple = getattr(phase.task, "extra_lr", getattr(phase.loss, "extra_lr", 1.0))
     return phase.optimizer.build([{"params": own}, {"params": extra, "weight_decay": 0.0, "multiple": multiple}])
 
 

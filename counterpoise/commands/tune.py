@@ -1,0 +1,42 @@
+"""`tune`: choose, for each case of a study, the trial that did best on the validation part."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from counterpoise import plan as planning
+from counterpoise import study as studies
+from counterpoise import tables, tuning
+from counterpoise.commands.text import table
+from counterpoise.errors import UserError
+
+
+def tune(options: argparse.Namespace) -> int:
+    """Write `config/tuned/<study>.yaml` for each study, from trials that are computed, and say what won."""
+    for name in studies.select(options.studies):
+        print(_tune(name, options.scale))
+    return 0
+
+
+def _tune(name: str, scale: str, config: Path = studies.CONFIG) -> str:
+    plan = planning.make(name, scale, config)
+    about = plan.studies[f"{name}.{scale}"]
+    found = tables.rows(plan, about)
+    if gaps := [gap for gap in tables.gaps(found) if gap["status"] == "missing"]:
+        raise UserError(
+            f"tune: {name}.{scale} lacks {len(gaps)} jobs, the first is {gaps[0]['cell']}; "
+            f"run `counterpoise run --studies {name} --scale {scale}`"
+        )
+    values, own = tables.factors(about), studies.own_factors(name, config)
+    tuned, metric = [key for key in values if key not in own], about["primary"]["metric"]
+    if not tuned:
+        raise UserError(f"tune: the grid of scale {scale} has no factor that the study's own lacks: nothing to choose")
+    cases = tuning.choose(tables.measurements(found, about), metric, tuned)
+    path = tuning.write(name, scale, metric, list(about["seeds"]), cases, config)
+    rows = [
+        [case, *(held["chosen"][key] for key in tuned), f"{held['trials'][0][metric]:.4f}",
+         ", ".join(f"{key} at the edge" for key in tuning.at_edge(held["chosen"], values))]
+        for case, held in cases.items()
+    ]  # fmt: skip
+    return f"{path}\n{table(['case', *tuned, metric, ''], rows)}"
