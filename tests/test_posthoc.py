@@ -124,3 +124,14 @@ def test_of_equally_good_values_the_one_nearest_to_1_wins():
     known = evidence((90, 10), val_logits_BC=logits, val_labels_B=torch.tensor([0, 1]))
     plain = build("logit_adjustment").fit(known)(logits).decision_BC
     assert torch.allclose(build("logit_adjustment_tuned").fit(known)(logits).decision_BC, plain, rtol=1e-14)
+
+
+# Multiplicative adjustment -----------------------------------------------------------------------------------
+
+
+def test_multiplicative_adjustment_by_hand():
+    # priors .8 and .2: factors .8^-1 = 1.25 and .2^-1 = 5; squared 1.5625 and 25
+    logits = torch.tensor([[2.0, -1.0]]).double()
+    for tau, expected in [(0.0, [2, -1]), (1.0, [2.5, -5]), (2.0, [3.125, -25])]:
+        rule = build("multiplicative_logit_adjustment", tau=tau).fit(evidence((80, 20)))
+        assert rule(logits).decision_BC[0].tolist() == pytest.approx(expected, rel=1e-12)

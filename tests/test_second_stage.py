@@ -184,3 +184,85 @@ def test_drw_needs_a_loss_that_takes_class_weights(phase):
 def test_drs_changes_the_sampler(phase, name):
     first, second = strategy("drs", sampler=name).phases(phase)
     assert (first.sampler, second.sampler) == (phase.sampler, build("samplers", name))
+
+
+# MaxNorm and weight balancing --------------------------------------------------------------------------------
+
+
+def test_only_weight_vectors_outside_the_ball_are_shortened_and_to_its_radius():
+    net = net_of(2, 3)
+    net.head.weight.data = torch.tensor([[3.0, 4.0], [0.5, 0.0], [0, 0]]).double()
+    bias = net.head.bias.detach().clone()
+    strategy("max_norm", radius=2.0).project(net)
+    assert net.head.weight.tolist() == [[pytest.approx(1.2), pytest.approx(1.6)], [0.5, 0], [0, 0]]
+    assert torch.equal(net.head.bias, bias)
+
+
+def test_weight_balancing_bounds_by_the_norms_of_the_first_stage_and_every_so_many_steps():
+    net, method = net_of(2, 3), strategy("weight_balancing", threshold=0.25, every=2)
+    net.head.weight.data = torch.tensor([[0, 5.0], [1, 0], [0, 3]]).double()  # radius 1 + (5 - 1) / 4 = 2
+    method.open(net, None, None)
+    method.project(net)
+    assert net.head.weight[0].tolist() == [0, 5]
+    net.head.weight.data[1] = torch.tensor([30.0, 40.0])
+    method.project(net)
+    assert net.head.weight.tolist() == [[0, 2], [pytest.approx(1.2), pytest.approx(1.6)], [0, 2]]
+    method.close(net, None, None)
+    assert list(net.head.state_dict()) == ["weight", "bias"]
+
+
+def test_weight_balancing_trains_the_head_with_a_balanced_loss(phase):
+    method = strategy("weight_balancing", beta=0.99)
+    [only] = method.phases(phase)
+    assert only.head_only
+    assert not method.fresh_head
+    assert only.loss == build("losses", "class_balanced", beta=0.99)
+    with pytest.raises(UserError, match="cross_entropy"):
+        method.phases(replace(phase, loss=build("losses", "focal")))
+
+
+@pytest.mark.parametrize("name", ["max_norm", "weight_balancing"])
+def test_max_norm_needs_a_linear_head(name):
+    net = Net(nn.Identity(), build("heads", "cosine").head(3, 2), 3, 2)
+    with pytest.raises(UserError, match="linear"):
+        strategy(name).project(net)
+
+
+# One stage: ETF, small features ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("features", "classes"), [(2, 2), (5, 3), (64, 10)])
+def test_an_etf_is_a_simplex_of_unit_vectors_in_a_random_direction(features, classes):
+    torch.manual_seed(0)
+    heads = [build("heads", "etf").head(features, classes) for _ in range(2)]
+    cosines = (heads[0].weight @ heads[0].weight.T).double()
+    expected = torch.full((classes, classes), -1.0 / (classes - 1)).double().fill_diagonal_(1)
+    assert torch.allclose(cosines, expected, atol=1e-6)
+    assert not torch.allclose(heads[0].weight, heads[1].weight)
+    assert [name for name, _ in heads[0].named_parameters()] == ["bias"]
+    assert heads[0].bias.abs().max() <= 1 / features
+    assert not list(build("heads", "etf", bias=False).head(features, classes).parameters())
+    x = torch.randn(4, features)
+    assert torch.allclose(heads[0](x), x @ heads[0].weight.T + heads[0].bias, atol=1e-6)
+
+
+def test_an_etf_needs_room():
+    with pytest.raises(UserError, match="3 for 4"):
+        build("heads", "etf").head(3, 4)
+
+
+def test_feature_regularisation_is_half_the_mean_squared_norm():
+    logits, labels = torch.zeros(2, 2).double(), torch.tensor([0, 1])
+    features = torch.tensor([[3.0, 4.0], [1.0, 0.0]]).double().requires_grad_()  # squared norms 25 and 1
+    loss = build("losses", "feature_regularised_ce", strength=0.1)(logits, labels, None, features_BD=features)
+    loss.backward()
+    assert loss.item() == pytest.approx(torch.tensor(2.0).log().item() + 0.1 * 13 / 2)
+    assert features.grad.tolist() == [[pytest.approx(0.15), pytest.approx(0.2)], [pytest.approx(0.05), 0]]
+
+
+def test_one_stage_regularises_features_and_needs_the_simplex(phase):
+    method = strategy("wb_one_stage", strength=0.5)
+    assert method.phases(phase) == [replace(phase, loss=build("losses", "feature_regularised_ce", strength=0.5))]
+    method.open(Net(nn.Identity(), build("heads", "etf").head(5, 3), 5, 3), None, None)
+    with pytest.raises(UserError, match="head: etf"):
+        method.open(net_of(5, 3), None, None)
