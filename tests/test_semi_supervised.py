@@ -71,7 +71,7 @@ METHODS = ("fixmatch", "daso", "doubly_robust_self_training")
 @pytest.mark.parametrize("name", METHODS)
 def test_what_a_method_cannot_use_is_refused(name):
     method = build("semi_supervised", {"name": name})
-    with pytest.raises(UserError, match="set unlabelled.per_class"):
+    with pytest.raises(UserError, match="set unlabelled"):
         method.objective(Run(method).step(0, unlabelled=False))
     with pytest.raises(UserError, match="`mixing` and `ensemble`"):
         method.objective(Run(method, mixing=build("mixing", {"name": "mixup"})).step(0))
@@ -244,7 +244,7 @@ def test_the_doubly_robust_loss_is_its_formula():
 
 
 def test_the_teacher_stays_what_it_was_and_an_adversary_names_the_next_class():
-    run, step, _ = robust()
+    run, _, _ = robust()
     teacher = run.net.extra
     assert not teacher.train().training
     assert not any(module.training for module in teacher.modules())
