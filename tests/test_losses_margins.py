@@ -4,6 +4,7 @@
 """
 
 from math import exp, log, pi, sin
+from typing import Any
 
 import pytest
 import torch
@@ -47,7 +48,7 @@ def score(name, logits, labels, counts, **options):
 
 # Values ------------------------------------------------------------------------------------------------------
 
-BY_HAND = {
+BY_HAND: dict[str, Any] = {
     # the sum of the weights divides: labels 0 and 1 weigh 2 and 1
     "weighted cross-entropy": (
         *("cross_entropy", {}, {"class_weights_C": tensor([2, 1])}, [QUARTER] * 2, [0, 1], [1, 1]),
@@ -209,12 +210,26 @@ def test_margins_weights_clouds_and_shares_by_hand():
         assert share.tolist() == near([0.4, middle, 0.2])
 
 
-def test_effective_numbers_keep_their_digits_in_float32():
+def test_effective_numbers_keep_their_digits():
     counts = [5000.0, 50.0, 1.0]
     inverse = [1 / (1 - 0.9999**n) for n in counts]
     weights = build("class_balanced").weights(tensor(counts, torch.float32))
     assert weights.dtype == torch.float32
     assert weights.tolist() == pytest.approx([3 * i / sum(inverse) for i in inverse], rel=1e-6)
+
+
+COUNTED = ["balanced_softmax", "cdt", "class_balanced", "gcl", "influence_balanced", "label_aware_smoothing", "lade"]
+COUNTED += ["ldam", "logit_adjustment", "seql", "vs_loss"]
+
+
+@pytest.mark.parametrize("name", COUNTED)
+@pytest.mark.parametrize("other", [torch.float32, torch.int64])
+def test_the_type_of_the_counts_costs_no_digits(name, other):
+    counts, labels = tensor([300, 30, 7]), torch.tensor([0, 0, 1, 2, 1])
+    exact = score(name, normal(5, 3), labels, counts)
+    method = build(name)
+    loss = method(normal(5, 3), labels, counts.to(other), **given(method, labels, counts))
+    assert loss.item() == pytest.approx(exact.item(), rel=1e-14)
 
 
 def test_an_absent_class_leaves_margins_weights_and_clouds_of_the_others_alone():

@@ -28,4 +28,4 @@ class Method:
         self, logits_BC: Tensor, labels_B: Tensor, counts_C: Tensor, class_weights_C: Tensor | None = None
     ) -> Tensor:
         """Return the mean over the batch."""
-        return cross_entropy(logits_BC + counts_C.log().to(logits_BC.dtype), labels_B, class_weights_C)
+        return cross_entropy(logits_BC + counts_C.double().log().to(logits_BC.dtype), labels_B, class_weights_C)

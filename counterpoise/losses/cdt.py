@@ -31,5 +31,5 @@ class Method:
         self, logits_BC: Tensor, labels_B: Tensor, counts_C: Tensor, class_weights_C: Tensor | None = None
     ) -> Tensor:
         """Return the mean over the batch."""
-        coldness_C = (counts_C / counts_C.max()) ** self.gamma
+        coldness_C = (counts_C.double() / counts_C.max()) ** self.gamma
         return cross_entropy(logits_BC * coldness_C.to(logits_BC.dtype), labels_B, class_weights_C)

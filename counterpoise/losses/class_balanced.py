@@ -37,8 +37,7 @@ class Method:
     def weights(self, counts_C: Tensor) -> Tensor:
         """Return the weight of each class; 0 for a class without examples."""
         present = counts_C > 0
-        # float64: float32 leaves 3 digits of 1 - 0.9999
-        volume_C = 1 - self.beta ** counts_C.clamp(min=1).double()
+        volume_C = 1 - self.beta ** counts_C.double()  # float32 leaves 3 digits of 1 - 0.9999
         inverse_C = torch.where(present, 1 / volume_C, 0.0)
         return (inverse_C / inverse_C.sum() * present.sum()).to(counts_C.dtype)
 
@@ -51,6 +50,6 @@ class Method:
             toward_BC = torch.where(own_BC, logits_BC, -logits_BC)
             gamma = self.gamma if self.base == "focal" else 0.0
             loss_B = -(F.logsigmoid(toward_BC) * (gamma * F.logsigmoid(-toward_BC)).exp()).sum(1)
-        weight_B = self.weights(counts_C).to(logits_BC.dtype)[labels_B]
+        weight_B = self.weights(counts_C.double()).to(logits_BC.dtype)[labels_B]
         total = (weight_B * loss_B).sum()
         return total / (len(labels_B) if self.divide_by == "examples" else weight_B.sum())

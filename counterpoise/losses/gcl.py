@@ -40,6 +40,7 @@ class Method:
 
     def clouds(self, counts_C: Tensor) -> Tensor:
         """Return the size of each class's cloud: 0 for the largest class, 1 for the smallest."""
+        counts_C = counts_C.double()
         rarest = torch.where(counts_C > 0, counts_C, torch.inf).min()
         size_C = counts_C.max().log() - torch.maximum(counts_C, rarest).log()
         return size_C / size_C.max().clamp(min=torch.finfo(size_C.dtype).tiny)

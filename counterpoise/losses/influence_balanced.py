@@ -35,7 +35,7 @@ class Method:
     def weights(self, counts_C: Tensor) -> Tensor:
         """Return the weight of each class; 0 for a class without examples."""
         present = counts_C > 0
-        inverse_C = torch.where(present, 1 / counts_C.clamp(min=1), 0.0)
+        inverse_C = torch.where(present, 1 / counts_C, 0.0)
         return inverse_C / inverse_C.sum() * present.sum() if self.reweight == "inverse" else present.to(counts_C.dtype)
 
     def __call__(
@@ -50,7 +50,7 @@ class Method:
         """Return the mean over the examples."""
         if progress < self.start:
             return F.cross_entropy(logits_BC, labels_B)
-        weights_C = self.weights(counts_C) * (1 if class_weights_C is None else class_weights_C)
+        weights_C = self.weights(counts_C.double()) * (1 if class_weights_C is None else class_weights_C)
         own_BC = labels_B[:, None] == torch.arange(logits_BC.shape[1], device=labels_B.device)
         distance_B = (logits_BC.softmax(1) - own_BC.to(logits_BC.dtype)).abs().sum(1)
         influence_B = distance_B * features_BD.abs().sum(1)

@@ -36,7 +36,7 @@ class Method:
     def smoothing(self, counts_C: Tensor) -> Tensor:
         """Return the share taken from the labels of each class."""
         smallest = counts_C.min()
-        way_C = (counts_C - smallest) / (counts_C.max() - smallest).clamp(min=1)
+        way_C = (counts_C - smallest).double() / (counts_C.max() - smallest).clamp(min=1)
         if self.shape == "concave":
             return self.tail + (self.head - self.tail) * (way_C * pi / 2).sin()
         if self.shape == "linear":

@@ -37,12 +37,15 @@ class Method:
     def __call__(self, logits_BC: Tensor, labels_B: Tensor, counts_C: Tensor) -> Tensor:
         """Return the sum of both parts."""
         size, classes = logits_BC.shape
-        prior_C = (counts_C / counts_C.sum()).to(logits_BC.dtype)
-        log_prior_C = (prior_C + 1e-9).log()
+        prior_C = counts_C.double() / counts_C.sum()
+        log_prior_C = (prior_C + 1e-9).log().to(logits_BC.dtype)
         own_BC = labels_B[:, None] == torch.arange(classes, device=labels_B.device)
         own_mean_C = torch.where(own_BC, logits_BC, 0.0).sum(0) / (own_BC.sum(0) + 1e-8)
         log_ratio_C = log(1 / classes + 1e-9) - log_prior_C
         log_ratio = log_ratio_C if self.variant == "official_code" else log_ratio_C[labels_B][:, None]
         log_mean_C = (logits_BC + log_ratio).logsumexp(0) - log(size)
         bound_C = own_mean_C - log_mean_C - self.remine * log_mean_C**2
-        return F.cross_entropy(logits_BC + log_prior_C, labels_B) - self.regularizer * (prior_C * bound_C).sum()
+        return (
+            F.cross_entropy(logits_BC + log_prior_C, labels_B)
+            - self.regularizer * (prior_C.to(logits_BC.dtype) * bound_C).sum()
+        )

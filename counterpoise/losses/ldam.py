@@ -32,7 +32,7 @@ class Method:
 
     def margins(self, counts_C: Tensor) -> Tensor:
         """Return the margin of each class; 0 for a class without examples."""
-        root_C = torch.where(counts_C > 0, counts_C.clamp(min=1) ** -0.25, 0.0)
+        root_C = torch.where(counts_C > 0, counts_C.double() ** -0.25, 0.0)
         return root_C * (self.max_margin / root_C.max())
 
     def scores(self, outputs_BC: Tensor) -> Tensor:

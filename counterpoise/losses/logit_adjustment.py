@@ -31,7 +31,7 @@ class Method:
 
     def shifts(self, counts_C: Tensor) -> Tensor:
         """Return what is added to the logits of each class."""
-        prior_C = counts_C / counts_C.sum()
+        prior_C = counts_C.double() / counts_C.sum()
         if self.variant == "official_code":
             return (prior_C**self.tau + 1e-12).log()
         return torch.xlogy(self.tau, prior_C)  # 0 at tau = 0, whatever the prior

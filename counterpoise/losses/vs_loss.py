@@ -34,7 +34,7 @@ class Method:
         self, logits_BC: Tensor, labels_B: Tensor, counts_C: Tensor, class_weights_C: Tensor | None = None
     ) -> Tensor:
         """Return the mean over the batch."""
-        scale_C = (counts_C / counts_C.max()) ** self.gamma
-        shift_C = torch.xlogy(self.tau, counts_C / counts_C.sum())  # 0 at tau = 0, whatever the prior
+        scale_C = (counts_C.double() / counts_C.max()) ** self.gamma
+        shift_C = torch.xlogy(self.tau, counts_C.double() / counts_C.sum())  # 0 at tau = 0, whatever the prior
         adjusted_BC = logits_BC * scale_C.to(logits_BC.dtype) + shift_C.to(logits_BC.dtype)
         return cross_entropy(adjusted_BC, labels_B, class_weights_C)
