@@ -4,15 +4,20 @@
 """
 
 from dataclasses import replace
+from itertools import product
 from math import sqrt
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from counterpoise import registry, train
 from counterpoise.errors import ImpossibleCell, UserError
+from counterpoise.finetuning import _selmix
+from counterpoise.finetuning.selmix import pairs
 from counterpoise.network import Net
+from counterpoise.network import build as build_network
 
 
 def build(kind, name, **options):
@@ -266,3 +271,172 @@ def test_one_stage_regularises_features_and_needs_the_simplex(phase):
     method.open(Net(nn.Identity(), build("heads", "etf").head(5, 3), 5, 3), None, None)
     with pytest.raises(UserError, match="head: etf"):
         method.open(net_of(5, 3), None, None)
+
+
+# SelMix ------------------------------------------------------------------------------------------------------
+
+CONFUSION = torch.tensor([[0.30, 0.02, 0.04], [0.10, 0.20, 0.06], [0.08, 0.07, 0.13]]).double()
+CONFUSION = CONFUSION / CONFUSION.sum(1, keepdim=True) / 3
+MULTIPLIERS = torch.tensor([0.2, 0.3, 0.5]).double()
+METRICS = {
+    "mean_recall": lambda recall: recall.mean(),
+    "min_recall": lambda recall: (MULTIPLIERS * recall).sum(),
+    "g_mean": lambda recall: recall.prod() ** (1 / 3),
+    "h_mean": lambda recall: 3 / (1 / recall).sum(),
+}
+
+
+@pytest.mark.parametrize("objective", METRICS)
+def test_the_gain_of_a_metric_is_its_gradient_in_free_logits(objective):
+    free = CONFUSION.log().requires_grad_()
+    METRICS[objective](free.softmax(1).diagonal()).backward()
+    assert torch.allclose(_selmix.metric_gain(objective, CONFUSION, MULTIPLIERS), free.grad, rtol=1e-10)
+
+
+@pytest.mark.parametrize("objective", ["mean_recall", "h_mean"])
+def test_coverage_adds_its_gradient_and_divides_by_the_largest_multiplier(objective):
+    free = CONFUSION.log().requires_grad_()
+    confusion = free.softmax(1) / 3
+    total = METRICS[objective](confusion.diagonal() * 3) + (MULTIPLIERS * confusion.sum(0)).sum()
+    total.backward()
+    gain = _selmix.metric_gain(f"{objective}_with_coverage", CONFUSION, MULTIPLIERS)
+    assert torch.allclose(gain, free.grad / 1.5, rtol=1e-10)
+
+
+def test_multipliers_by_hand():
+    # recalls .5, .25, 1 and weights .2, .3, .5 before: to the power .5, times exp(-4 recall)
+    confusion = torch.tensor([[0.5, 0.5, 0], [0.75, 0.25, 0], [0, 0, 1]]).double() / 3
+    raw = [sqrt(0.2) * np.exp(-2), sqrt(0.3) * np.exp(-1), sqrt(0.5) * np.exp(-4)]
+    found = _selmix.recall_multipliers(confusion, MULTIPLIERS, 0.5, 4.0)
+    assert found.tolist() == pytest.approx([r / sum(raw) for r in raw], rel=1e-5)
+    # coverages 1.25 / 3, .75 / 3 and 1 / 3 against .9 / 3: the second is .05 short
+    found = _selmix.coverage_multipliers(confusion, 0.9, 0.1, 10.0)
+    assert found.tolist() == pytest.approx([0, 10 * (1 - np.exp(-0.5)), 0], rel=1e-5)
+
+
+@pytest.mark.parametrize("variant", ["paper", "official_code"])
+def test_the_gain_of_a_mixup_term_by_term(variant):
+    means, gain, head = normal(3, 4), normal(3, 3, seed=1), nn.Linear(4, 3).double()
+    mixtures = _selmix.mixed(means, 0.6)
+    assert torch.allclose(mixtures[0, 2], 0.8 * means[0] + 0.2 * means[2])
+    predicted = head(mixtures).softmax(2).detach()
+    found = _selmix.mixup_gain(gain, means, mixtures, predicted, variant)
+    for i, j in product(range(3), repeat=2):
+        value = 0.0
+        for q, c in product(range(3), repeat=2):
+            toward = mixtures[i, j] if variant == "paper" else means[i]
+            moved = float(toward @ means[q]) * (c == i) - float(mixtures[i, j] @ means[q] * predicted[i, j, c])
+            value += float(gain[q, c]) * moved
+        assert float(found[i, j]) == pytest.approx(value, rel=1e-10)
+
+
+def test_only_pairs_that_gain_are_mixed_and_all_alike_where_none_does():
+    gain = torch.tensor([[0.2, -0.1], [0.0, 0.1]]).double()
+    share = _selmix.pair_shares(gain, 0.1, 0.0)
+    a, b = np.exp(2), np.exp(1)
+    assert share.flatten().tolist() == pytest.approx([a / (a + b), 0, 0, b / (a + b)])
+    assert _selmix.pair_shares(-gain.abs(), 0.1, 1e-8).flatten().tolist() == pytest.approx([0.25] * 4)
+
+
+def test_a_confusion_matrix_has_rows_of_one_kth():
+    found = _selmix.confusion(torch.tensor([0, 0, 1, 1]), torch.tensor([0, 0, 0, 1]), 2)
+    assert found.flatten().tolist() == pytest.approx([1 / 3, 1 / 6, 0, 1 / 2])
+
+
+def test_pairs_are_drawn_by_their_shares_from_classes_that_have_examples():
+    labels = torch.tensor([0] * 30 + [1] * 2 + [3])
+    share = torch.tensor([[0.1, 0.3, 0.2, 0], [0, 0, 0, 0.2], [0.2, 0, 0, 0], [0, 0, 0, 0]]).double()
+    first, second = pairs(share, labels, 60000, seeded())
+    found = torch.zeros(4, 4).index_put_((labels[first], labels[second]), torch.tensor(1.0), accumulate=True) / 60000
+    expected = torch.tensor([[1 / 6, 1 / 2, 0, 0], [0, 0, 0, 1 / 3], [0] * 4, [0] * 4])
+    assert torch.allclose(found, expected, atol=0.01)
+    assert np.allclose(first[labels[first] == 0].bincount(minlength=30) / 40000, 1 / 30, atol=0.005)
+
+
+# The loop ----------------------------------------------------------------------------------------------------
+
+COUNTS = torch.tensor([60.0, 20.0, 6.0])
+
+
+def few_shot_images(counts, seed):
+    """Return a sample whose class c is c brighter in one pixel, in noise."""
+    labels = np.repeat(np.arange(len(counts)), counts)
+    x = np.random.default_rng(seed).normal(size=(len(labels), 1, 4, 4)).astype(np.float32)
+    x[np.arange(len(labels)), 0, 0, labels] += 3
+    return train.Sample(x, np.arange(len(labels)), labels, [0.0], [1.0])
+
+
+class Killed(Exception):
+    pass
+
+
+def fit(method, phase, head="linear", resume=None, kill_at=0, **hooks):
+    """Train a small network, up to the checkpoint `kill_at` if that is not 0; return it and the last checkpoint."""
+    sample, saved = few_shot_images([60, 20, 6], 0), []
+    net = build_network(build("models", "mlp", hidden=[8]), build("heads", head), (1, 4, 4), 3, 0)
+    phases = method.phases(phase)
+    if hasattr(method, "open"):
+        method.open(net, sample, COUNTS)
+    train.add_extra(net, phases, "finetune", 0)
+
+    def save(tensors, state):
+        saved.append(({name: value.clone() for name, value in tensors.items()}, dict(state)))
+        if len(saved) == kill_at:
+            raise Killed
+
+    run = train.Run(net, phases, sample, COUNTS, "finetune", 0, hooks)
+    try:
+        state = train.train(run, resume=resume, save=save, log=lambda row, number: None)
+    except Killed:
+        return net, saved[-1]
+    assert not state.diverged
+    if hasattr(method, "close"):
+        method.close(net, sample, COUNTS)
+    return net, saved[-1:]
+
+
+def validation():
+    val = few_shot_images([30, 30, 30], 1)
+    return val.batch(torch.arange(90))
+
+
+LOOPED = {
+    "crt": {},
+    "lws": {},
+    "nearest_class_mean": {},
+    "drw": {"at": 0.5},
+    "drs": {"at": 0.5},
+    "max_norm": {"radius": 0.3},
+    "weight_balancing": {"every": 3},
+    "wb_one_stage": {},
+    "selmix": {"refresh": 4, "objective": "min_recall", "memory": 0.5},
+}
+
+
+@pytest.mark.parametrize("name", LOOPED)
+def test_a_killed_run_goes_on_to_the_byte(name, phase, monkeypatch):
+    method, head = strategy(name, **LOOPED[name]), "etf" if name == "wb_one_stage" else "linear"
+    phase, hooks = replace(phase, steps=12), {"validation": validation()}
+    whole, _ = fit(method, phase, head, **hooks)
+    monkeypatch.setattr(train, "CHECKPOINT_SECONDS", 0.0)
+    for step in (1, 5, 8, 11):
+        _, saved = fit(method, phase, head, kill_at=step, **hooks)
+        again, _ = fit(method, phase, head, resume=saved, **hooks)
+        for (key, value), other in zip(whole.state_dict().items(), again.state_dict().values(), strict=True):
+            assert torch.equal(value, other), key
+
+
+def test_selmix_raises_the_recall_it_aims_at(phase):
+    plain, _ = fit(strategy("all_layers"), replace(phase, steps=200))
+    images, labels = validation()
+    aimed, _ = fit(strategy("selmix", objective="min_recall"), replace(phase, steps=200), validation=(images, labels))
+    recalls = [(net(images).argmax(1) == labels).view(3, 30).double().mean(1).min() for net in (plain, aimed)]
+    assert recalls[1] > recalls[0] + 0.1
+
+
+def test_selmix_needs_a_validation_part_and_a_whole_batch(phase):
+    with pytest.raises(UserError, match="validation"):
+        fit(strategy("selmix"), phase)
+    [only] = strategy("selmix").phases(phase)
+    with pytest.raises(UserError, match="whole"):
+        only.task.objective(None, rows=torch.arange(3))
