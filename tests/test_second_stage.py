@@ -409,6 +409,7 @@ LOOPED = {
     "max_norm": {"radius": 0.3},
     "weight_balancing": {"every": 3},
     "wb_one_stage": {},
+    "prototypical_network": {"ways": 2, "supports": 4, "queries": 4},
     "selmix": {"refresh": 4, "objective": "min_recall", "memory": 0.5},
 }
 
@@ -440,3 +441,102 @@ def test_selmix_needs_a_validation_part_and_a_whole_batch(phase):
     [only] = strategy("selmix").phases(phase)
     with pytest.raises(UserError, match="whole"):
         only.task.objective(None, rows=torch.arange(3))
+
+
+# Episodes and prototypes -------------------------------------------------------------------------------------
+
+
+def episodes_of(counts, ways, shots, seed=0):
+    labels = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
+    labels = labels[torch.randperm(len(labels), generator=seeded(9))]
+    sampler = build("samplers", "episodic_sampling", ways=ways, shots=shots)
+    drawn = sampler.draw(labels, epoch=0, epochs=1.0, fixed=seeded(), shuffle=seeded(seed))
+    return labels, drawn.view(-1, ways, shots)
+
+
+@pytest.mark.parametrize(
+    ("counts", "ways", "shots"),
+    [([60, 20, 7, 1], 3, 4), ([30, 0, 4], 2, 5), ([5], 4, 4), ([1, 1], 4, 3), ([9, 3], 5, 2), ([12, 3], 1, 7)],
+)
+def test_an_episode_has_its_ways_and_shots_and_repeats_as_little_as_it_can(counts, ways, shots):
+    labels, drawn = episodes_of(counts, ways, shots)
+    present = sum(n > 0 for n in counts)
+    assert len(drawn) == max(1, sum(counts) // (ways * shots))
+    for episode in drawn:
+        classes = labels[episode]
+        assert (classes == classes[:, :1]).all(), "a block is of one class"
+        times = classes[:, 0].bincount()
+        assert (times > 0).sum() == min(ways, present)
+        assert times.max() == -(-ways // present)
+        for block, label in zip(episode, classes[:, 0].tolist(), strict=True):
+            assert len(block.unique()) == min(shots, counts[label])
+            assert block.bincount().max() == -(-shots // counts[label])
+
+
+def test_classes_and_the_examples_of_a_class_are_drawn_alike():
+    seen = torch.zeros(88)
+    for seed in range(300):
+        labels, drawn = episodes_of([60, 20, 7, 1], 2, 4, seed)
+        seen += drawn.flatten().bincount(minlength=88)
+    for c, n in enumerate([60, 20, 7, 1]):
+        assert seen[labels == c].sum() / seen.sum() == pytest.approx(0.25, abs=0.02)
+        assert torch.allclose(seen[labels == c] / seen[labels == c].mean(), torch.ones(n), atol=0.3)
+
+
+def test_a_batch_holds_whole_episodes(phase):
+    sampler = build("samplers", "episodic_sampling", ways=3, shots=4)
+    with pytest.raises(UserError, match="multiple of 12"):
+        train.Batches(sampler, 16, 10, torch.arange(24) % 3, ("finetune", "0", 0))
+
+
+class Given:
+    """A step whose features are its inputs."""
+
+    def __init__(self, features, labels, classes):
+        self.net, self.inputs_B = net_of(features.shape[1], classes), features
+        self.labels_B = torch.tensor(labels)
+
+
+def test_the_loss_of_an_episode_by_hand(phase):
+    # supports (0, 0), (2, 0) of class 2 and (0, 3), (0, 5) of class 0: prototypes (1, 0) and (0, 4)
+    # queries (1, 1) of class 2 at squared distances 1 and 10, and (1, 4) of class 0 at 16 and 1
+    features = torch.tensor([[0.0, 0], [2, 0], [1, 1], [0, 3], [0, 5], [1, 4]]).double().requires_grad_()
+    [only] = strategy("prototypical_network", ways=2, supports=2, queries=1).phases(phase)
+    assert only.sampler == build("samplers", "episodic_sampling", ways=2, shots=3)
+    loss, hits = only.task.objective(Given(features, [2, 2, 2, 0, 0, 0], 3))
+    assert loss.item() == pytest.approx((np.log1p(np.exp(-9)) + np.log1p(np.exp(-15))) / 2, rel=1e-12)
+    assert hits == 6
+    loss.backward()
+    assert features.grad.isfinite().all()
+
+
+def test_several_episodes_are_averaged_and_a_class_in_two_ways_has_one_prototype(phase):
+    [only] = strategy("prototypical_network", ways=3, supports=1, queries=2).phases(phase)
+    features, labels = normal(18, 4), [0, 0, 0, 1, 1, 1, 0, 0, 0, 2, 2, 2, 0, 0, 0, 1, 1, 1]
+    losses = []
+    for first in (0, 9):
+        x, y = features[first : first + 9], torch.tensor(labels[first : first + 9])
+        support, query = torch.tensor([0, 3, 6]), torch.tensor([1, 2, 4, 5, 7, 8])
+        for q in query:
+            near = {int(c): -((x[q] - x[support][y[support] == c].mean(0)) ** 2).sum() for c in y.unique()}
+            losses.append(torch.stack(list(near.values())).logsumexp(0) - near[int(y[q])])
+    loss, _ = only.task.objective(Given(features, labels, 5))
+    assert loss.item() == pytest.approx(torch.stack(losses).mean().item(), rel=1e-12)
+
+
+def test_the_head_of_prototypes_is_the_nearest_mean(phase):
+    x, labels, query = normal(30, 5), [0] * 20 + [1] * 9 + [2], normal(7, 5, seed=1)
+    net = net_of(5, 3)
+    strategy("prototypical_network").close(net, Rows(x, labels), None)
+    nearest = similarities(Rows(x, labels), query, features="plain")
+    assert torch.allclose(net(query).log_softmax(1), nearest.log_softmax(1), rtol=1e-10)
+
+
+def test_prototypes_learn_from_episodes(phase):
+    method = strategy("prototypical_network", ways=2, supports=4, queries=4)
+    images, labels = validation()
+    recalls = []
+    for steps in (1, 200):
+        net, _ = fit(method, replace(phase, steps=steps))
+        recalls.append(float((net(images).argmax(1) == labels).double().mean()))
+    assert recalls[1] > recalls[0] + 0.05
