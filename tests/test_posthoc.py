@@ -135,3 +135,13 @@ def test_multiplicative_adjustment_by_hand():
     for tau, expected in [(0.0, [2, -1]), (1.0, [2.5, -5]), (2.0, [3.125, -25])]:
         rule = build("multiplicative_logit_adjustment", tau=tau).fit(evidence((80, 20)))
         assert rule(logits).decision_BC[0].tolist() == pytest.approx(expected, rel=1e-12)
+
+
+# Backdoor adjustment -----------------------------------------------------------------------------------------
+
+
+def test_backdoor_adjustment_decides_by_the_product_of_the_experts():
+    # softmaxes (.8, .2), (.5, .5) and (.1, .9): products .04 and .09
+    experts = torch.tensor([[[0.8, 0.2], [0.5, 0.5], [0.1, 0.9]]], dtype=torch.float64).log()
+    found = build("backdoor_adjustment").fit(evidence())(experts)
+    assert found.log_prob_BC.exp()[0].tolist() == pytest.approx([0.04 / 0.13, 0.09 / 0.13], rel=1e-12)

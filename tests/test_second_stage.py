@@ -14,8 +14,9 @@ from torch import nn
 
 from counterpoise import registry, train
 from counterpoise.errors import ImpossibleCell, UserError
-from counterpoise.finetuning import _selmix
+from counterpoise.finetuning import _replay, _selmix
 from counterpoise.finetuning.selmix import pairs
+from counterpoise.finetuning.stepwise_smooth_tail import distillation
 from counterpoise.network import Net
 from counterpoise.network import build as build_network
 
@@ -410,6 +411,7 @@ LOOPED = {
     "weight_balancing": {"every": 3},
     "wb_one_stage": {},
     "prototypical_network": {"ways": 2, "supports": 4, "queries": 4},
+    "stepwise_smooth_tail": {},
     "selmix": {"refresh": 4, "objective": "min_recall", "memory": 0.5},
 }
 
@@ -540,3 +542,43 @@ def test_prototypes_learn_from_episodes(phase):
         net, _ = fit(method, replace(phase, steps=steps))
         recalls.append(float((net(images).argmax(1) == labels).double().mean()))
     assert recalls[1] > recalls[0] + 0.05
+
+
+# Step-wise learning ------------------------------------------------------------------------------------------
+
+
+def test_replay_samples_are_dominated_by_the_head_or_by_the_tail():
+    counts = torch.tensor([10, 1000, 129, 0, 28])  # head classes 1 and 2, m = 129; the tail's mean is 19
+    assert _replay.head_classes(counts, 0.5).tolist() == [False, True, True, False, False]
+    assert _replay.caps(counts, 0.5, 2.0, True).tolist() == [65, 258, 258, 65, 65]
+    assert _replay.caps(counts, 0.5, 2.0, False).tolist() == [10, 10, 10, 0, 28]
+    labels = torch.arange(5).repeat_interleave(counts)
+    for head, expected in [(True, [10, 258, 129, 0, 28]), (False, [10, 10, 10, 0, 28])]:
+        first, later = (
+            _replay.Replay(0.5, 2.0, head).draw(labels, epoch=e, epochs=2.0, fixed=seeded(), shuffle=seeded(e))
+            for e in (0, 1)
+        )
+        assert labels[first].bincount(minlength=5).tolist() == expected
+        assert len(first.unique()) == len(first)
+        assert torch.equal(first.sort().values, later.sort().values)
+        assert not torch.equal(first, later)
+
+
+def test_distillation_by_hand():
+    # the expert says 3/4 and 1/4, the network 1/2 and 1/2; then both agree
+    known = torch.tensor([[3.0, 1.0], [1.0, 1.0]]).double().log()
+    value = distillation(torch.zeros(2, 2).double(), known)
+    assert value.item() == pytest.approx((0.75 * np.log(1.5) + 0.25 * np.log(0.5)) / 2)
+
+
+def test_the_expert_moves_the_encoder_alone_and_then_holds_the_network(phase):
+    method = strategy("stepwise_smooth_tail", at=0.9)
+    fresh = build_network(build("models", "mlp", hidden=[8]), build("heads", "linear"), (1, 4, 4), 3, 0)
+    one, _ = fit(strategy("stepwise_smooth_tail", at=0.999), replace(phase, steps=20))
+    assert torch.equal(one.head.weight, fresh.head.weight)
+    assert not torch.equal(one.encoder[1].weight, fresh.encoder[1].weight)
+    both, _ = fit(method, replace(phase, steps=20))
+    free, _ = fit(replace(method, strength=0.0), replace(phase, steps=20))
+    assert not torch.equal(both.head.weight, fresh.head.weight)
+    assert not torch.equal(both.head.weight, free.head.weight)
+    assert not list(both.extra.parameters())
