@@ -16,7 +16,7 @@ from counterpoise import registry, train
 from counterpoise.errors import ImpossibleCell, UserError
 from counterpoise.finetuning import _replay, _selmix
 from counterpoise.finetuning.selmix import pairs
-from counterpoise.finetuning.stepwise_smooth_tail import distillation
+from counterpoise.finetuning.stepwise_smooth_tail import divergence
 from counterpoise.network import Net
 from counterpoise.network import build as build_network
 
@@ -437,6 +437,15 @@ def test_selmix_raises_the_recall_it_aims_at(phase):
     assert recalls[1] > recalls[0] + 0.1
 
 
+def test_selmix_holds_what_batch_normalisation_has_learned():
+    encoder = nn.BatchNorm1d(4)
+    strategy("selmix").open(Net(encoder, nn.Linear(4, 2), 4, 2), None, None)
+    out = encoder.train()(torch.arange(12.0).view(3, 4))
+    assert torch.allclose(out.mean(0), torch.zeros(4), atol=1e-6), "the batch normalises itself"
+    assert torch.equal(encoder.running_mean, torch.zeros(4))
+    assert torch.equal(encoder.running_var, torch.ones(4))
+
+
 def test_selmix_needs_a_validation_part_and_a_whole_batch(phase):
     with pytest.raises(UserError, match="validation"):
         fit(strategy("selmix"), phase)
@@ -564,21 +573,25 @@ def test_replay_samples_are_dominated_by_the_head_or_by_the_tail():
         assert not torch.equal(first, later)
 
 
-def test_distillation_by_hand():
+def test_the_divergence_from_an_expert_by_hand():
     # the expert says 3/4 and 1/4, the network 1/2 and 1/2; then both agree
     known = torch.tensor([[3.0, 1.0], [1.0, 1.0]]).double().log()
-    value = distillation(torch.zeros(2, 2).double(), known)
+    value = divergence(torch.zeros(2, 2).double(), known)
     assert value.item() == pytest.approx((0.75 * np.log(1.5) + 0.25 * np.log(0.5)) / 2)
 
 
-def test_the_expert_moves_the_encoder_alone_and_then_holds_the_network(phase):
-    method = strategy("stepwise_smooth_tail", at=0.9)
+def test_step_two_moves_the_encoder_and_step_three_the_head_near_the_expert(phase):
     fresh = build_network(build("models", "mlp", hidden=[8]), build("heads", "linear"), (1, 4, 4), 3, 0)
-    one, _ = fit(strategy("stepwise_smooth_tail", at=0.999), replace(phase, steps=20))
-    assert torch.equal(one.head.weight, fresh.head.weight)
-    assert not torch.equal(one.encoder[1].weight, fresh.encoder[1].weight)
-    both, _ = fit(method, replace(phase, steps=20))
-    free, _ = fit(replace(method, strength=0.0), replace(phase, steps=20))
-    assert not torch.equal(both.head.weight, fresh.head.weight)
-    assert not torch.equal(both.head.weight, free.head.weight)
-    assert not list(both.extra.parameters())
+    expert, _ = fit(strategy("stepwise_smooth_tail", at=0.999), replace(phase, steps=20))
+    assert torch.equal(expert.head.weight, fresh.head.weight)
+    assert not torch.equal(expert.encoder[1].weight, fresh.encoder[1].weight)
+    free, near = (
+        fit(strategy("stepwise_smooth_tail", at=0.5, strength=s), replace(phase, steps=40))[0] for s in (0.0, 10.0)
+    )
+    assert torch.equal(free.encoder[1].weight, near.encoder[1].weight)
+    assert torch.equal(free.encoder[1].weight, expert.encoder[1].weight)
+    assert not list(free.extra.parameters())
+    x = validation()[0]
+    head = _replay.head_classes(COUNTS, 0.5)
+    apart = [divergence(net(x)[:, head], fresh.head(net.encoder(x))[:, head]) for net in (free, near)]
+    assert apart[1] < apart[0] / 3

@@ -2,7 +2,7 @@
 
 Source: Ramasubramanian et al. 2024, "Selective mixup fine-tuning for optimizing non-decomposable objectives";
 github.com/val-iisc/SelMix: finetuning/selmix_ssl.py, MetricOptimisation/, dataloaders/sampler.py and the configs of
-CIFAR-10 (learning rate .0003, cosine schedule, 10,000 steps from a trained network, head included).
+CIFAR-10 (all layers, from a trained network and its head; learning rate .0003, cosine schedule, 10,000 steps).
 Shapes: gains and shares of pairs CC; features_BD.
 Units: nats; `temperature` divides gains.
 Raises: UserError without a validation part, for another `loss` than cross_entropy, mixing, or an ensemble, or an
