@@ -8,6 +8,7 @@ Contract of `Method`:
   seed at each call: whatever must not change between epochs (which rows are copied or dropped) is drawn from it.
   `shuffle` is a fresh generator with a seed of its own for each epoch. Nothing else is random, so that a resumed
   run draws the same.
+- `multiple` (only samplers that draw in blocks): a batch must hold a multiple of so many examples.
 - `redraw(counts_C, available_C) -> counts_C` (only samplers that need other real rows): the counts that the sample
   stage should take instead of those of the imbalance. It must not need torch, which that stage never imports.
 
