@@ -27,6 +27,6 @@ def class_means(features_ND: Tensor, labels_N: Tensor, classes: int) -> Tensor:
     """Return means_CD in float64; ImpossibleCell for a class without an example."""
     counts_C = labels_N.bincount(minlength=classes)
     if absent := [c for c, n in enumerate(counts_C.tolist()) if n == 0]:
-        raise ImpossibleCell(f"class {', '.join(map(str, absent))} has no training example, so no mean")
+        raise ImpossibleCell(f"class {', '.join(map(str, absent))} has no example to take the mean of")
     sums_CD = features_ND.new_zeros(classes, features_ND.shape[1], dtype=torch.float64)
     return sums_CD.index_add_(0, labels_N, features_ND.double()) / counts_C[:, None]

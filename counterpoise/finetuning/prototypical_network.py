@@ -1,13 +1,13 @@
 """Prototypical network: in each episode, queries go to the class whose mean support feature is nearest.
 
 Source: Snell, Swersky and Zemel 2017, "Prototypical networks for few-shot learning", algorithm 1 (squared Euclidean
-distance) and section 2.4 (the equivalent linear classifier); the chest X-ray study on TBX11K of 2024 in
-literature.csv (fsltb2024) trains ResNet features so.
+distance) and section 2.4 (the equivalent linear classifier); "Few-shot learning approach on tuberculosis classification
+based on chest X-ray images", 2024, which trains features of residual networks so.
 Shapes: features_ESD of supports and features_EQD of queries, E episodes -> logits_EQC.
 Units: nats; squared distances.
 Raises: UserError for another `loss` than cross_entropy, mixing, an ensemble, an optimiser that splits the batch, or a
 batch that does not hold whole episodes; ImpossibleCell for a class without a training example.
-Differs from the source: classes are the same in training and test, as in the study of 2024, and afterwards the
+Differs from the source: classes are the same in training and test, as in the study of X-rays, and afterwards the
 prototypes are the means of all training rows, without augmentation, kept as the linear head that section 2.4 derives.
 Logits leave out the squared norm of the query, which the softmax does not see. A batch may hold several episodes.
 Until the end the head is untrained, and so is what the history says of validation. Squared distances make steep losses:

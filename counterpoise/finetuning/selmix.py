@@ -140,7 +140,8 @@ class Task:
         )
         if method.variant == "official_code":
             share_CC = (share_CC + net.classes**-3) / (1 + 1 / net.classes)
-        policy.share_CC.copy_(share_CC)
+        if share_CC.isfinite().all():  # else the loss is about to say that training diverged
+            policy.share_CC.copy_(share_CC)
         policy.refreshed.fill_(step.number)
 
 
