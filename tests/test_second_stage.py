@@ -146,6 +146,8 @@ def test_the_means_are_of_the_encoder_in_evaluation_mode(phase):
     assert encoder.num_batches_tracked == 0
     assert torch.allclose(net.head.means_CD, torch.tensor([[3.0, 0], [0, 3]]).double() / sqrt(1 + 1e-5))
     assert strategy("nearest_class_mean").phases(phase) == [phase]
+    with pytest.raises(UserError, match="ensemble"):
+        strategy("nearest_class_mean").phases(replace(phase, ensemble=build("ensembles", "none")))
 
 
 # Deferred re-balancing ---------------------------------------------------------------------------------------

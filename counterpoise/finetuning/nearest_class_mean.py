@@ -6,7 +6,7 @@ Mensink et al. 2013.
 Shapes: features_BD, means_CD -> similarities_BC.
 Units: the outputs are similarities, for `l2` minus the squared distance; taken as logits they are those of equal
 priors and round Gaussians of variance 1/2, which nothing calibrates.
-Raises: ImpossibleCell for a class without a training example.
+Raises: ImpossibleCell for a class without a training example; UserError with an ensemble.
 Differs from the source: means are taken in float64. The paper normalises the mean (`plain` features, `cosine`), the
 official code the features (the default, `centred_unit` and `l2`; its `cos` is `dot` here). Centring uses the mean of
 all training rows, which the large classes dominate, as in the official code.
@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from counterpoise.errors import UserError
 from counterpoise.finetuning import _features
 
 if TYPE_CHECKING:
@@ -71,6 +72,8 @@ class Method:
 
     def phases(self, phase: "Phase") -> "list[Phase]":
         """Return the phase as configured: the means need no training of their own."""
+        if phase.ensemble is not None:
+            raise UserError("nearest_class_mean takes one network's features: leave `ensemble` at none")
         return [phase]
 
     def close(self, net: "Net", sample: "Sample", counts_C: Tensor) -> None:
