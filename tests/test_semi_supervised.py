@@ -1,9 +1,11 @@
-"""Learning from unlabelled images: the arithmetic by hand, the memory, and whole jobs that are killed on the way."""
+"""Learning from unlabelled images, and from features that were never seen: the arithmetic by hand, what is remembered,
+and whole jobs that are killed on the way."""
 
 import math
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import small_project
 import torch
@@ -13,10 +15,11 @@ from torch.nn import functional as F
 
 from counterpoise import jobs, train
 from counterpoise.errors import UserError
+from counterpoise.finetuning import rcal
 from counterpoise.network import Net
 from counterpoise.partial import Partial
 from counterpoise.registry import build
-from counterpoise.semi_supervised import daso, doubly_robust_self_training, fixmatch
+from counterpoise.semi_supervised import _views, daso, doubly_robust_self_training, fixmatch
 
 CLASSES, FEATURES, B, U = 3, 4, 5, 6
 
@@ -113,13 +116,13 @@ def test_a_step_is_the_same_when_it_is_evaluated_again_on_all_or_some_rows(name)
 
 
 def test_a_pseudo_label_counts_from_the_threshold_on_and_the_mean_is_over_all_images():
-    labels, kept = fixmatch.pseudo_labels(probabilities([0.25, 0.75], [0.5, 0.5], [0.875, 0.125]), 0.75)
+    labels, kept = _views.pseudo_labels(probabilities([0.25, 0.75], [0.5, 0.5], [0.875, 0.125]), 0.75)
     assert labels.tolist() == [1, 0, 0]
     assert kept.tolist() == [1, 0, 1]
     logits = probabilities([1, 3], [1, 3], [1, 1]).log()  # p = 1/4, 3/4 twice and 1/2, 1/2
     expected = (math.log(4 / 3) + 0 + math.log(2)) / 3
-    assert torch.allclose(fixmatch.consistency(logits, labels, kept), torch.tensor(expected, dtype=torch.float64))
-    assert fixmatch.consistency(logits, labels, kept * 0) == 0
+    assert torch.allclose(_views.consistency(logits, labels, kept), torch.tensor(expected, dtype=torch.float64))
+    assert _views.consistency(logits, labels, kept * 0) == 0
 
 
 @pytest.mark.parametrize("tau", [0.0, 1.0])
@@ -255,6 +258,89 @@ def test_the_teacher_stays_what_it_was_and_an_adversary_names_the_next_class():
     assert not torch.equal(honest, adversary)
 
 
+# Representation calibration -----------------------------------------------------------------------------------
+
+
+def test_outliers_leave_a_class_before_its_gaussian_is_fitted():
+    cloud = torch.randn(30, 2, generator=seeded(), dtype=torch.float64)
+    far = torch.tensor([[9.0, -9.0]], dtype=torch.float64)
+    kept = rcal.inliers(torch.cat([cloud, far]), 5)
+    assert not kept[-1]
+    assert kept[:30].sum() >= 25
+    assert rcal.inliers(far.repeat(3, 1) * torch.tensor([[1.0], [2.0], [100.0]]), 20).all()
+    labels = torch.cat([torch.zeros(31), torch.ones(2), torch.full((1,), 2.0)]).long()
+    features = torch.cat([cloud, far, torch.tensor([[0.0, 4.0], [2.0, 0.0]]), far])
+    counts, (means, covariances) = rcal.fit(features, labels, 3, 5)
+    assert counts.tolist() == [int(kept.sum()), 2, 1]
+    assert np.allclose(means[0], cloud[kept[:30]].mean(0))
+    assert np.allclose(covariances[0], np.cov(cloud[kept[:30]].numpy().T))
+    assert means[1].tolist() == [1, 2]
+    assert covariances[1].tolist() == [[2, -4], [-4, 8]]
+    assert covariances[2].tolist() == [[0, 0], [0, 0]], "a single example has no spread"
+
+
+def test_a_tail_class_borrows_from_the_nearest_head_classes():
+    means = torch.tensor([[0.0, 8.0], [4.0, 0.0], [90.0, 0.0], [0.0, 0.0]], dtype=torch.float64)
+    covariances = torch.eye(2, dtype=torch.float64) * torch.tensor([16.0, 8.0, 5.0, 2.0]).view(4, 1, 1)
+    counts, kept = torch.tensor([40.0, 20.0, 30.0, 2.0]), torch.tensor([30, 10, 30, 2])
+    new, spread = rcal.borrow((means, covariances), counts, kept, nearest=2, borrowed=0.5)
+    # the average class has 23 examples: classes 1 and 3 are tail, 0 and 2 head; shares 1/2, 1/2
+    assert new[3].tolist() == [0.5 * 45, 0.5 * 4]
+    assert torch.equal(spread[3], torch.eye(2).double() * (0.25 * (16 + 5) / 4 + 0.25 * 2))
+    new, spread = rcal.borrow((means, covariances), counts, torch.tensor([30, 10, 10, 2]), nearest=5, borrowed=1.0)
+    assert new[1].tolist() == [22.5, 6], "3/4 of class 0 and 1/4 of class 2"
+    assert torch.equal(spread[1], torch.eye(2).double() * (16 * 9 + 5) / 16)
+    assert torch.equal(new[[0, 2]], means[[0, 2]])
+    same = rcal.borrow((means, covariances), torch.full((4,), 7.0), kept, nearest=2, borrowed=0.5)
+    assert torch.equal(same[0], means)
+    assert torch.equal(same[1], covariances)
+
+
+def test_drawn_features_have_the_mean_and_covariance_of_their_class():
+    mixing = torch.tensor([[1.0, 0.0], [2.0, 0.5]], dtype=torch.float64)
+    means = torch.tensor([[3.0, -1.0], [0.0, 0.0]], dtype=torch.float64)
+    singular = torch.tensor([[4.0, 4.0], [4.0, 4.0]], dtype=torch.float64)
+    anchors = rcal.Anchors(nn.Identity(), (means, torch.stack([mixing @ mixing.T, singular])))
+    labels = torch.arange(2).repeat(40_000)
+    drawn = anchors.draw(labels, seeded())
+    assert torch.equal(drawn, anchors.draw(labels, seeded()))
+    own, line = drawn[labels == 0].double(), drawn[labels == 1]
+    assert torch.allclose(own.mean(0), means[0], atol=0.03)
+    assert torch.allclose(own.T.cov(), mixing @ mixing.T, atol=0.1)
+    assert torch.allclose(line[:, 0], line[:, 1], atol=1e-4), "a covariance of rank one"
+
+
+def test_rcal_is_images_drawn_features_and_the_distance_together():
+    method = rcal.Method(distance=0.25)
+    run = Run(None)
+    run.phase = method.phases(run.phase)[0]
+    sample = SimpleNamespace(
+        standardise=lambda x: x - 0.5, labels=torch.tensor([0] * 8 + [1] * 4 + [2]),
+        batch=lambda rows: (torch.rand(13, 1, 4, 4, generator=seeded(9))[rows], None),
+    )  # fmt: skip
+    method.open(run.net, sample, torch.tensor([8.0, 4.0, 1.0]))
+    run.net.train()
+    assert not run.net.extra.encoder.training
+    assert not any(p.requires_grad for p in run.net.extra.parameters())
+    step, net = run.step(0), run.net
+    plain, hits = build("pretraining", {"name": "supervised"}).objective(step)
+    # 13 examples lack 4 of class 1 and 7 of class 2 to be balanced: 5 images bring 5 * 11 / 13 = 4.2 features
+    generator = step.stream("drawn")
+    labels = torch.multinomial(torch.tensor([0.0, 4.0, 7.0]), 4, replacement=True, generator=generator)
+    drawn = F.cross_entropy(net.head(net.extra.draw(labels, generator)), labels)
+    found, found_hits = run.phase.task.objective(step)
+    assert torch.allclose(found, (5 * plain + 4 * drawn) / 9), "no distance while the encoder is as it was"
+    assert found_hits == hits
+    before = net.encoder(step.inputs_B)
+    with torch.no_grad():
+        net.encoder[1].weight.mul_(1.5)
+    moved = (net.encoder(step.inputs_B) - before).square().sum(1).mean()
+    plain, _ = build("pretraining", {"name": "supervised"}).objective(step)
+    assert torch.allclose(run.phase.task.objective(step)[0], (5 * plain + 4 * drawn) / 9 + 0.25 * moved)
+    step.counts_C = torch.full((3,), 4.0)
+    assert torch.allclose(run.phase.task.objective(step)[0], plain + 0.25 * moved), "nothing to fill up"
+
+
 # Whole jobs --------------------------------------------------------------------------------------------------
 
 RECIPE = {
@@ -262,28 +348,34 @@ RECIPE = {
     "pretrain": {"steps": 150, "batch_size": 16},
     "finetune": {"steps": 24, "batch_size": 8, "augmentation": "shift", "optimizer": {"name": "sgd", "lr": 0.01}},
 }
-CASES = {
-    "fixmatch": {"name": "fixmatch", "unlabelled_ratio": 2, "threshold": 0.8, "tau": 1.0},
-    "daso": {"name": "daso", "start": 0.3, "period": 5, "queue": 4, "threshold": 0.8},
-    "robust": {"name": "doubly_robust_self_training", "unlabelled_ratio": 2},
-}
 TAUGHT = {"method": "supervised", "sample": "random_oversampling"}
+
+
+def semi(**method):
+    return {"pretrain": TAUGHT, "finetune": {"semi_supervised": method}}
+
+
+CASES = {
+    "fixmatch": semi(name="fixmatch", unlabelled_ratio=2, threshold=0.8, tau=1.0),
+    "daso": semi(name="daso", start=0.3, period=5, queue=4, threshold=0.8),
+    "robust": semi(name="doubly_robust_self_training", unlabelled_ratio=2),
+    "rcal": {"label_noise": 0.2, "pretrain": TAUGHT, "finetune": {"method": "rcal", "optimizer": {"lr": 0.03}}},
+}
 
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
-    def make(name, cases):
-        cases = {case: {"pretrain": TAUGHT, "finetune": {"semi_supervised": CASES[case]}} for case in cases}
-        return Project(tmp_path / name, cases, **RECIPE).compute(*DATA, "pretrain")
+    def make(name, case):
+        return Project(tmp_path / name, {case: CASES[case]}, **RECIPE).compute(*DATA, "pretrain")
 
     return make
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_job_learns_from_unlabelled_images_and_goes_on_to_the_same_bytes(project, monkeypatch, case):
-    p = project("disturbed", [case])
+def test_a_job_goes_on_to_the_same_bytes_with_all_that_it_remembered(project, monkeypatch, case):
+    p = project("disturbed", case)
     done, keep = [], Partial.save
 
     def save(*arguments):
@@ -301,17 +393,17 @@ def test_a_job_learns_from_unlabelled_images_and_goes_on_to_the_same_bytes(proje
     disturbed = small_project.digests(Path.cwd())
     assert not small_project.left_behind(Path.cwd())
     monkeypatch.setattr(Partial, "save", keep)
-    p = project("plain", [case]).compute("finetune")
+    p = project("plain", case).compute("finetune")
     assert small_project.digests(Path.cwd()) == disturbed
     run = p.run_json(case, "finetune")
     assert run["status"] == "done"
     assert not run["diverged"]
     before, after = p.tensors(case, "pretrain"), p.tensors(case, "finetune")
     assert not torch.equal(before["0/encoder.0.weight"], after["0/encoder.0.weight"])
-    if case == "robust":
-        taught = {name: t for name, t in after.items() if "/extra." in name}
-        assert len(taught) == len(before)
-        assert all(torch.equal(t, before[name.replace("extra.", "")]) for name, t in taught.items())
+    if case in ("robust", "rcal"):  # a copy of the network as training found it
+        kept = {name: t for name, t in after.items() if "/extra.encoder" in name or "/extra.head" in name}
+        assert len(kept) == sum("/head." not in name or case == "robust" for name in before)
+        assert all(torch.equal(t, before[name.replace("extra.", "")]) for name, t in kept.items())
     if case == "daso":
         assert after["0/extra.last"] == 23
         assert (after["0/extra.held_C"] > 0).all()

@@ -36,6 +36,10 @@ class Method:
         x_B, labels_B = (step.inputs_B, step.labels_B) if rows is None else (step.inputs_B[rows], step.labels_B[rows])
         return criterion(step, step.net.encoder(x_B), labels_B)
 
+    def criterion(self, step: "Step", features_BD: Tensor, labels_B: Tensor) -> Pair:
+        """Return the phase's loss at features of the encoder and the right answers, for tasks of other kinds."""
+        return criterion(step, features_BD, labels_B)
+
     def _mixed(self, step: "Step", mixing: Any, rows: Tensor | None) -> Pair:
         """Mix before or within the encoder; equal shares are scored together, as the criterion is a mean."""
         layers = list(step.net.encoder.children())

@@ -1,6 +1,6 @@
-"""What the methods of this folder share: which recipes they refuse, and the views of unlabelled images.
+"""What the methods of this folder share: which recipes they refuse, views of unlabelled images, hard pseudo-labels.
 
-Legend: B labelled batch, D features, U unlabelled batch.
+Legend: B labelled batch, C classes, D features, U unlabelled batch.
 """
 
 from __future__ import annotations
@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from counterpoise.augmentation import affine_cutout
+from counterpoise import registry
 from counterpoise.errors import UserError
 
 if TYPE_CHECKING:
     from counterpoise.train import Step
 
-STRONG = affine_cutout.Method()
+STRONG = registry.build("augmentation", {"name": "affine_cutout"})
 
 
 def unlabelled(name: str, step: Step) -> Tensor:
@@ -47,3 +48,25 @@ def features(name: str, step: Step, rows: Tensor | None) -> tuple[Tensor, Tensor
     U = len(images_U)
     parts = step.net.encoder(torch.cat([own_B, weak_U, strong_U])).split([len(own_B), U, U])
     return parts[0], labels_B, parts[1], parts[2]
+
+
+def criterion(step: Step, features_BD: Tensor, labels_B: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the phase's loss at features of the encoder, and the right answers."""
+    return registry.build("pretraining", {"name": "supervised"}).criterion(step, features_BD, labels_B)
+
+
+def logits(step: Step, features_UD: Tensor) -> Tensor:
+    """Return the logits of the model at features of the encoder."""
+    outputs_UC = step.net.head(features_UD)
+    return step.phase.loss.scores(outputs_UC) if hasattr(step.phase.loss, "scores") else outputs_UC
+
+
+def pseudo_labels(probabilities_UC: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
+    """Return the most probable class and, as 1 or 0, whether it is at least as probable as the threshold."""
+    confidence_U, labels_U = probabilities_UC.max(1)
+    return labels_U, (confidence_U >= threshold).to(probabilities_UC.dtype)
+
+
+def consistency(logits_UC: Tensor, labels_U: Tensor, kept_U: Tensor) -> Tensor:
+    """Return the cross-entropy of the pseudo-labels that are kept, averaged over all of the batch."""
+    return (F.cross_entropy(logits_UC, labels_U, reduction="none") * kept_U).mean()

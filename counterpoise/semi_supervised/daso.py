@@ -24,9 +24,7 @@ from annotated_types import Ge, Gt, Interval
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from counterpoise.pretraining.supervised import criterion, scores
 from counterpoise.semi_supervised import _views
-from counterpoise.semi_supervised.fixmatch import consistency, pseudo_labels
 
 if TYPE_CHECKING:
     from counterpoise.network import Net
@@ -132,9 +130,9 @@ class Method:
         own_BD, labels_B, weak_UD, strong_UD = _views.features("daso", step, rows)
         if first := int(memory.last) != now:  # a step may be evaluated more than once, and is remembered once
             self._remember(memory, step, now, start)
-        loss, hits = criterion(step, own_BD, labels_B)
+        loss, hits = _views.criterion(step, own_BD, labels_B)
         with torch.no_grad():
-            target_UC = scores(step.phase.loss, step.net.head(weak_UD)).softmax(1)
+            target_UC = _views.logits(step, weak_UD).softmax(1)
         if now >= start:
             prototypes_CD = memory.prototypes()
             with torch.no_grad():
@@ -142,11 +140,11 @@ class Method:
                 target_UC = blend(target_UC, semantic_UC, memory.counted_C, self.distribution_temperature)
             strong_UC = similarities(strong_UD, prototypes_CD, self.prototype_temperature)
             loss = loss + self.alignment_weight * alignment(strong_UC, semantic_UC)
-        labels_U, kept_U = pseudo_labels(target_UC, self.threshold)
+        labels_U, kept_U = _views.pseudo_labels(target_UC, self.threshold)
         if first:
             memory.counting_C += labels_U.bincount(minlength=step.net.classes)
-        strong_logits_UC = scores(step.phase.loss, step.net.head(strong_UD))
-        return loss + self.unlabelled_weight * consistency(strong_logits_UC, labels_U, kept_U), hits
+        agreement = _views.consistency(_views.logits(step, strong_UD), labels_U, kept_U)
+        return loss + self.unlabelled_weight * agreement, hits
 
     def _remember(self, memory: Memory, step: "Step", now: int, start: int) -> None:
         """Do what the official code does at the end of a step, then enqueue this one's labelled features."""

@@ -10,7 +10,8 @@ Units: those of the phase's loss.
 Raises: UserError without unlabelled examples, for `mixing` or `ensemble`, and for a loss with parameters of its own.
 Differs from the source: a batch holds labelled and unlabelled examples in the fixed proportion `unlabelled_ratio`,
 which should be that of the data; there it is a random part of both together. The student starts from the teacher, as
-in the source's detection experiments (from scratch in its ImageNet ones). `wrong_by` is ours.
+in the source's detection experiments (from scratch in its ImageNet ones, where gradients are clipped at norm 1).
+Wherever the teacher errs on a labelled example, the loss has no lower bound. `wrong_by` is ours.
 """
 
 from copy import deepcopy
@@ -21,7 +22,6 @@ import torch
 from annotated_types import Ge
 from torch import Tensor, nn
 
-from counterpoise.pretraining.supervised import criterion
 from counterpoise.semi_supervised import _views
 
 if TYPE_CHECKING:
@@ -78,13 +78,13 @@ class Method:
         B, U = len(images_B), len(images_U)
         x_U = step.augmented(images_U, "augmentation-unlabelled")
         own_BD, other_UD = net.encoder(torch.cat([x_B, x_U])).split([B, U])
-        true, hits = criterion(step, own_BD, labels_B)
+        true, hits = _views.criterion(step, own_BD, labels_B)
         if self.loss == "labelled_only":
             return true, hits
         teacher = cast(Teacher, net.extra)
         pseudo_B, pseudo_U = teacher(step.sample.standardise(torch.cat([images_B, images_U]))).split([B, U])
         labelled, others = (
-            criterion(step, x_D, (pseudo + self.wrong_by) % net.classes)[0]
+            _views.criterion(step, x_D, (pseudo + self.wrong_by) % net.classes)[0]
             for x_D, pseudo in ((own_BD, pseudo_B), (other_UD, pseudo_U))
         )
         if self.loss == "self_training":

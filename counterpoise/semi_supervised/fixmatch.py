@@ -16,24 +16,11 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from annotated_types import Ge, Interval
 from torch import Tensor
-from torch.nn import functional as F
 
-from counterpoise.pretraining.supervised import criterion, scores
 from counterpoise.semi_supervised import _views
 
 if TYPE_CHECKING:
     from counterpoise.train import Step
-
-
-def pseudo_labels(probabilities_UC: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
-    """Return the most probable class and, as 1 or 0, whether it is at least as probable as the threshold."""
-    confidence_U, labels_U = probabilities_UC.max(1)
-    return labels_U, (confidence_U >= threshold).to(probabilities_UC.dtype)
-
-
-def consistency(logits_UC: Tensor, labels_U: Tensor, kept_U: Tensor) -> Tensor:
-    """Return the cross-entropy of the pseudo-labels that are kept, averaged over all of the batch."""
-    return (F.cross_entropy(logits_UC, labels_U, reduction="none") * kept_U).mean()
 
 
 @dataclass(frozen=True)
@@ -53,9 +40,9 @@ class Method:
     def objective(self, step: "Step", rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return the sum of both losses and the right answers on the labelled batch."""
         own_BD, labels_B, weak_UD, strong_UD = _views.features("fixmatch", step, rows)
-        loss, hits = criterion(step, own_BD, labels_B)
-        weak_UC, strong_UC = (scores(step.phase.loss, step.net.head(x_UD)) for x_UD in (weak_UD.detach(), strong_UD))
+        loss, hits = _views.criterion(step, own_BD, labels_B)
+        weak_UC, strong_UC = (_views.logits(step, x_UD) for x_UD in (weak_UD.detach(), strong_UD))
         prior_C = step.counts_C.clamp(min=1).to(weak_UC.dtype)
         shift_C = self.tau * (prior_C / prior_C.sum()).log()
-        labels_U, kept_U = pseudo_labels((weak_UC.detach() - shift_C).softmax(1), self.threshold)
-        return loss + self.unlabelled_weight * consistency(strong_UC, labels_U, kept_U), hits
+        labels_U, kept_U = _views.pseudo_labels((weak_UC.detach() - shift_C).softmax(1), self.threshold)
+        return loss + self.unlabelled_weight * _views.consistency(strong_UC, labels_U, kept_U), hits
