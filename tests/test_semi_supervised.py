@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from counterpoise import jobs, train
 from counterpoise.errors import UserError
+from counterpoise.finetuning import oasis_post_training as oasis
 from counterpoise.finetuning import rcal
 from counterpoise.network import Net
 from counterpoise.partial import Partial
@@ -341,6 +342,108 @@ def test_rcal_is_images_drawn_features_and_the_distance_together():
     assert torch.allclose(run.phase.task.objective(step)[0], plain + 0.25 * moved), "nothing to fill up"
 
 
+# Post-training ------------------------------------------------------------------------------------------------
+
+
+def test_a_low_rank_head_starts_as_the_head_and_ends_as_one():
+    torch.manual_seed(0)
+    base, features = nn.Linear(6, 4), torch.randn(5, 6)
+    head = oasis.LowRank(base, 2)
+    assert torch.equal(head(features), base(features))
+    assert [p.shape for p in head.parameters() if p.requires_grad] == [(2, 4), (6, 2)]
+    with torch.no_grad():
+        head.b_DR.normal_()
+    assert not torch.allclose(head(features), base(features))
+    assert torch.allclose(head.merged()(features), head(features), atol=1e-6)
+    assert torch.equal(head.base.weight, base.weight)
+
+
+def test_distances_are_those_of_mahalanobis():
+    labels = torch.tensor([0] * 20 + [1] * 9 + [2])
+    features = torch.randn(30, 3, generator=seeded(), dtype=torch.float64) @ torch.tensor(
+        [[1.0, 0.5, 0.0], [0.0, 2.0, 0.0], [0.0, 0.3, 0.1]], dtype=torch.float64
+    )
+    means = torch.stack([features[labels == c].mean(0) for c in range(3)])
+    spread = oasis.whitenings(features, labels, means, 0.25)
+    reference = oasis.Reference(means, spread, torch.ones(3)).double()
+    reference.means_CD, reference.whitenings_CDD = means, spread
+    found = reference.distances(features)
+    own = [np.cov(features[labels == c].numpy().T, bias=True) for c in range(2)] + [np.zeros((3, 3))]
+    within = sum(n * covariance for n, covariance in zip((20, 9, 1), own, strict=True)) / 30
+    for c in range(3):
+        covariance = 0.75 * own[c] + 0.25 * within + 1e-3 * np.trace(within) / 3 * np.eye(3)
+        for x, distance in zip(features, found[:, c], strict=True):
+            away = (x - means[c]).numpy()
+            assert distance.item() == pytest.approx(math.sqrt(away @ np.linalg.inv(covariance) @ away))
+
+
+def test_a_pseudo_label_is_the_prediction_or_the_class_that_is_clearly_nearest():
+    logits = probabilities([0.5, 0.5], [0.9, 0.1], [0.4, 0.6], [0.4, 0.6]).log()
+    h = -(0.9 * math.log2(0.9) + 0.1 * math.log2(0.1))
+    assert oasis.entropy(logits)[:2].tolist() == pytest.approx([1, h])
+    distances = torch.tensor([[3.0, 4.0], [9.0, 1.0], [1.0, 3.0], [1.0, 1.5]])
+    labels, reliable = oasis.pseudo_labels(logits, distances, certain=0.5, gap=1.0)
+    assert labels.tolist() == [0, 0, 0, 0]
+    assert reliable.tolist() == [True, True, True, False]
+    assert oasis.entropy(torch.tensor([[1e4, -1e4, 0.0]])).tolist() == [0]
+
+
+def post_training(**options):
+    method, run = oasis.Method(**options), Run(None)
+    run.phase = method.phases(run.phase)[0]
+    images, labels = torch.rand(20, 1, 4, 4, generator=seeded(9)), torch.arange(20) % 3
+    sample = SimpleNamespace(standardise=lambda x: x - 0.5, labels=labels, batch=lambda rows: (images[rows], None))
+    method.open(run.net, sample, torch.tensor([7.0, 7.0, 6.0]))
+    return method, run
+
+
+def test_nothing_is_learned_without_a_shift_and_only_reliable_labels_with_one():
+    _, run = post_training(similarity=0.0)
+    loss, learned = run.phase.task.objective(run.step(0))
+    loss.backward()
+    assert loss == learned == 0
+    assert not run.net.head.a_RC.grad.any()
+    _, run = post_training(similarity=1.5, uncertain=0.9, certain=0.0, gap=0.3)
+    step, net = run.step(0), run.net
+    loss, learned = run.phase.task.objective(step)
+    features = net.encoder(step.augmented(step.unlabelled_B))
+    expected = []
+    for logits, distances in zip(net.head(features), net.extra.distances(features), strict=True):
+        first, second = distances.sort().values[:2]
+        if oasis.entropy(logits[None]) >= 0.9 and second - first >= 0.3:
+            expected.append(-logits.log_softmax(0)[distances.argmin()])
+    assert 0 < len(expected) < U
+    assert learned == len(expected)
+    assert torch.allclose(loss, torch.stack(expected).mean())
+
+
+@pytest.mark.parametrize("reference", ["training", "previous"])
+def test_a_batch_is_compared_with_the_training_part_or_the_batch_before(reference):
+    _, run = post_training(reference=reference)
+    start, means = run.net.extra.mean_C.clone(), []
+    for number in range(3):
+        step = run.step(number)
+        for _ in range(2):  # as often as a step is evaluated
+            run.phase.task.objective(step)
+        before = start if reference == "training" or not number else means[-1]
+        assert torch.equal(run.net.extra.mean_C, before)
+        logits = run.net(step.augmented(step.unlabelled_B))
+        means.append(logits.softmax(1).mean(0).detach())
+    assert start.sum() == pytest.approx(1)
+
+
+def test_post_training_refuses_what_it_cannot_use():
+    _, run = post_training()
+    with pytest.raises(UserError, match="set unlabelled"):
+        run.phase.task.objective(run.step(0, unlabelled=False))
+    run.net.head = nn.Sequential(run.net.head.base)
+    with pytest.raises(UserError, match="leave `head` at linear"):
+        oasis.Method().open(run.net, None, None)
+    for name in ("rcal", "oasis_post_training"):
+        with pytest.raises(UserError, match="leave `semi_supervised` at none"):
+            build("finetuning", {"name": name}).phases(Run(fixmatch.Method()).phase)
+
+
 # Whole jobs --------------------------------------------------------------------------------------------------
 
 RECIPE = {
@@ -360,6 +463,7 @@ CASES = {
     "daso": semi(name="daso", start=0.3, period=5, queue=4, threshold=0.8),
     "robust": semi(name="doubly_robust_self_training", unlabelled_ratio=2),
     "rcal": {"label_noise": 0.2, "pretrain": TAUGHT, "finetune": {"method": "rcal", "optimizer": {"lr": 0.03}}},
+    "post": {"pretrain": TAUGHT, "finetune": {"method": {"name": "oasis_post_training", "reference": "previous"}}},
 }
 
 
@@ -399,7 +503,9 @@ def test_a_job_goes_on_to_the_same_bytes_with_all_that_it_remembered(project, mo
     assert run["status"] == "done"
     assert not run["diverged"]
     before, after = p.tensors(case, "pretrain"), p.tensors(case, "finetune")
-    assert not torch.equal(before["0/encoder.0.weight"], after["0/encoder.0.weight"])
+    assert (case == "post") == torch.equal(before["0/encoder.0.weight"], after["0/encoder.0.weight"])
+    assert before["0/head.weight"].shape == after["0/head.weight"].shape
+    assert not torch.equal(before["0/head.weight"], after["0/head.weight"])
     if case in ("robust", "rcal"):  # a copy of the network as training found it
         kept = {name: t for name, t in after.items() if "/extra.encoder" in name or "/extra.head" in name}
         assert len(kept) == sum("/head." not in name or case == "robust" for name in before)
