@@ -187,6 +187,8 @@ def add_extra(net: Net, phases: list[Phase], stage: str, seed: int) -> None:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(streams.key(stage, "extra", seed))
                 net.extra = part.module(net.features, net.classes)
+            # A task may keep a copy of the network as training finds it.
+            getattr(net.extra, "open", lambda net: None)(net)
             return
 
 

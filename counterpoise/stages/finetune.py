@@ -62,7 +62,7 @@ def run(
                 result["diverged"][str(seed)] = reason
                 table.drop(seed)
             tensors |= {f"{seed}/{name}": value for name, value in weights.items()}
-            count_work(result, state, len(rows.labels))
+            count_work(result, state, len(rows.labels), cfg["finetune"]["batch_size"])
         checkpoints.save(out / "model.safetensors", tensors)
         partial.publish_history(out / "history.jsonl")
         records.write(out / "predictions.parquet", lambda p: table.write(p, result["diverged"]))
@@ -248,10 +248,10 @@ def shape_of(data: Path) -> tuple[tuple[int, ...], int]:
     return tuple(meta["shape"]), len(meta["classes"])
 
 
-def count_work(result: dict[str, Any], state: State, rows: int) -> None:
+def count_work(result: dict[str, Any], state: State, rows: int, batch_size: int) -> None:
     """Add a seed's work to `run.json`: the budget that the report shows."""
     result["images"] = result.get("images", 0) + state.images
-    result["steps"] = max(result.get("steps", 0), state.step)
+    result["steps"] = max(result.get("steps", 0), state.images // batch_size if state.step else 0)
     result["epochs"] = round(max(result.get("epochs", 0), state.images / rows), 2)
     result["train_seconds"] = round(result.get("train_seconds", 0) + state.seconds, 3)
     result["images_per_second"] = round(result["images"] / max(result["train_seconds"], 1e-3), 1)

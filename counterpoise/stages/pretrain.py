@@ -53,7 +53,7 @@ def _trained(
         stacked.train(runs, partial)
     for run in runs:
         state = finetune.train_seed(run, partial)
-        finetune.count_work(result, state, len(run.sample.labels))
+        finetune.count_work(result, state, len(run.sample.labels), section["batch_size"])
         if state.diverged:
             result["diverged"][str(run.seed)] = state.diverged
             continue
