@@ -219,7 +219,7 @@ def _row(
         "metric": claim.metric,
         "selection": claim.selection,
         "split": claim.split,
-        "verdict": "no verdict" if scale == "smoke" else outcome,
+        "verdict": "no verdict" if scale in ("smoke", "pilot") else outcome,
         "effect": effect,
         "interval": interval,
         "level": 1 - alpha,
