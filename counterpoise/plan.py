@@ -93,7 +93,11 @@ class Plan:
             fingerprint = getattr(registry.build("pretraining", recipe["pretrain"]["method"]), "fingerprint", None)
             given = {"fingerprint": fingerprint()} if fingerprint else {}
             started = cell(
-                "pretrain", f"{data}-{model}-{pretraining}", ("model", "head", "ensemble", "execution", "pretrain"), inputs, **given
+                "pretrain",
+                f"{data}-{model}-{pretraining}",
+                ("model", "head", "ensemble", "execution", "pretrain"),
+                inputs,
+                **given,
             )
             inputs = {**inputs, "start": started}
         tuned = cell(

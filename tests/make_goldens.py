@@ -63,9 +63,24 @@ PLAIN: dict[str, dict[str, Any]] = {
 }
 # Views of whole pixels would tie, and a tie falls either way on another CPU.
 VIEWS = {"name": "affine_cutout", "shift": 0.2, "scale": 0.2, "rotation": 10.0, "contrast": 0.3, "cutout": 0.2}
-NEEDED: dict[str, list[dict[str, Any]]] = {"imbalance.step": [{"rho": 10.0}, {"minority_count": 7}]}
+NEEDED: dict[str, list[dict[str, Any]]] = {
+    "imbalance.step": [{"rho": 10.0}, {"minority_count": 7}],
+    "samplers.episodic_sampling": [{"ways": 3, "shots": 6}],
+    "losses.class_subset_softmax": [{"vocabulary": 3}],
+    "mixing.manifold_mixup": [{}, {"last": 1}],
+    "optimizers.imbsam": [{"eta": 9}, {"tail": "share", "share": 0.4}],
+    "schedules.warmup_steps": [{"warmup": 0.3}],
+    "optimizers.sgd_swa": [{"every": 2}],
+    "rebalancing.logit_adjustment_tuned": [{}, {"highest": 0.3, "points": 4}],
+    "rebalancing.sade_aggregation": [{"batch_size": 8}],
+    "finetuning.prototypical_network": [{"ways": 3, "supports": 3, "queries": 3}],
+}
 # What a method cannot do without.
-ALONG: dict[str, dict[str, dict[str, Any]]] = {}
+ALONG: dict[str, dict[str, dict[str, Any]]] = {
+    "finetuning.bcl": {"augmentation": VIEWS},
+    "finetuning.ride_router": {"ensemble": {"name": "plain_average", "experts": 3}},
+    "finetuning.wb_one_stage": {"head": {"name": "etf"}},
+}
 # They compute nothing themselves; a data set's golden is its `data_hash`.
 WITHOUT = {"pretraining.none", "pretraining.checkpoint", "finetuning.fit"}
 WITHOUT |= {"ensembles.none", "mixing.none", "semi_supervised.none"}
@@ -175,7 +190,8 @@ def training(role: str) -> Callable[[dict[str, Any]], Any]:
         changes = ALONG.get(f"{PARTS[role]}.{spec['name']}", {}) | {role: spec}
         if role == "task" and spec["name"] != "supervised":
             changes["augmentation"] = VIEWS
-        start = trained({})[0] if role == "strategy" else None
+        network = {role: spec for role, spec in changes.items() if role in ("head", "ensemble")}
+        start = trained(network)[0] if role == "strategy" else None
         return trained(changes, start)[1]
 
     return run

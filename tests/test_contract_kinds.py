@@ -401,7 +401,7 @@ def test_a_network_follows_from_the_seed_alone_and_can_be_stacked(name):
         first, again, other = net_of(name, shape), net_of(name, shape), net_of(name, shape, seed=1)
     for mine, same, another in zip(first.parameters(), again.parameters(), other.parameters(), strict=True):
         assert torch.equal(mine, same)
-        assert not torch.equal(mine, another) or not mine.any()
+        assert not torch.equal(mine, another) or mine.unique().numel() == 1
     x = normal(3, *shape, dtype=torch.float32)
     parameters, buffers = stack_module_state([first, other])
     together = vmap(lambda p, b: functional_call(first, (p, b), (x,)))(parameters, buffers)
@@ -540,8 +540,17 @@ def test_a_strategy_spends_the_steps_it_is_given(name):
 def test_a_correction_is_fitted_once_and_is_then_a_pure_function(name):
     method = build("rebalancing", name)
     logits, labels, counts = normal(40, 3), torch.arange(40) % 3, torch.tensor([50, 7, 1])
+    known = {
+        "test_logits_BC": normal(30, 3, seed=1),
+        "head_norm_C": torch.tensor([2.0, 1.0, 0.5], dtype=torch.float64),
+        "head_bias_C": torch.tensor([0.3, 0.0, -0.2], dtype=torch.float64),
+        "expert_views_VBEC": normal(2, 30, 4, 3, seed=2),
+    }
+    if getattr(method, "needs_experts", False):
+        logits = normal(40, 4, 3)
+    val_logits = logits if logits.ndim == 2 else logits.mean(1)
     with global_randomness_untouched():
-        rule = method.fit(Evidence(counts, counts, logits, labels))
+        rule = method.fit(Evidence(counts, counts, val_logits, labels, **known))
         scores = rule(logits[:9])
     assert isinstance(scores, Scores)
     assert type(method.needs_validation) is bool
@@ -553,6 +562,16 @@ def test_a_correction_is_fitted_once_and_is_then_a_pure_function(name):
         assert torch.allclose(view[4:5], vars(rule(logits[4:5]))[role], rtol=1e-14), "rows must not see each other"
     if method.needs_validation:
         with pytest.raises(ImpossibleCell, match="validation"):
-            method.fit(Evidence(counts, counts))
+            method.fit(Evidence(counts, counts, **known))
     else:
-        assert torch.equal(method.fit(Evidence(counts, counts))(logits[:9]).decision_BC, scores.decision_BC)
+        again = method.fit(Evidence(counts, counts, **known))(logits[:9])
+        assert torch.equal(again.decision_BC, scores.decision_BC)
+
+
+TRANSDUCTIVE = [n for n in registry.names("rebalancing") if n in ("em_prior", "tau_norm", "sade_aggregation")]
+
+
+@pytest.mark.parametrize("name", TRANSDUCTIVE)
+def test_a_correction_says_what_it_lacks(name):
+    with pytest.raises(ImpossibleCell):
+        build("rebalancing", name).fit(Evidence(torch.tensor([50, 7, 1]), torch.tensor([50, 7, 1])))

@@ -22,7 +22,7 @@ def project(tmp_path_factory):
     for path, text in blocks:
         assert not (folder / path).exists(), "an example adds a file"
         (folder / path).write_text(text)
-    assert [path for path, _ in blocks] == ["counterpoise/losses/focal.py", "config/studies/lin2017_focal.yaml"]
+    assert [path for path, _ in blocks] == ["counterpoise/losses/poly1.py", "config/studies/leng2022_poly.yaml"]
     return folder
 
 
@@ -34,7 +34,7 @@ def run(project, *arguments):
 
 
 def test_the_example_study_passes_the_check(project):
-    assert "lin2017_focal.smoke" in run(project, "-m", "counterpoise", "check", "--studies", "lin2017")
+    assert "leng2022_poly.smoke" in run(project, "-m", "counterpoise", "check", "--studies", "leng2022")
 
 
 def test_the_example_method_trains(project):
@@ -43,12 +43,12 @@ import counterpoise
 from pathlib import Path
 from counterpoise import jobs, plan, registry
 assert Path(counterpoise.__file__).is_relative_to(Path.cwd()), counterpoise.__file__
-assert "focal" in registry.names("losses")
-made = plan.make("lin2017", "smoke")
+assert "poly1" in registry.names("losses")
+made = plan.make("leng2022", "smoke")
 made.write(plan.PLAN)
-entry = next(e for e in made.studies["lin2017_focal.smoke"]["entries"] if e["case"] == "focal")
+entry = next(e for e in made.studies["leng2022_poly.smoke"]["entries"] if e["case"] == "poly1")
 for stage in ("preprocess", "sample", "finetune", "evaluate"):
     jobs.run(stage, entry[stage], None if stage == "preprocess" else "seeds-00-04")
 print(made.cells[entry["finetune"]].identity["finetune"]["loss"])
 """
-    assert run(project, "-c", script).strip() == "{'name': 'focal@1'}"
+    assert run(project, "-c", script).strip() == "{'name': 'poly1@1'}"

@@ -79,8 +79,8 @@ class Reference(nn.Module):
 
     def __init__(self, means_CD: Tensor, whitenings_CDD: Tensor, mean_C: Tensor) -> None:
         super().__init__()
-        self.register_buffer("means_CD", means_CD.float())
-        self.register_buffer("whitenings_CDD", whitenings_CDD.float())
+        self.register_buffer("means_CD", means_CD.to(torch.get_default_dtype()))
+        self.register_buffer("whitenings_CDD", whitenings_CDD.to(torch.get_default_dtype()))
         self.register_buffer("mean_C", mean_C)
         self.register_buffer("next_C", mean_C.clone())
         self.register_buffer("last", torch.tensor(-1))

@@ -80,8 +80,10 @@ class Anchors(nn.Module):
         super().__init__()
         self.encoder = deepcopy(encoder).requires_grad_(False)
         values_CD, vectors_CDD = torch.linalg.eigh(gaussians[1])
-        self.register_buffer("means_CD", gaussians[0].float())
-        self.register_buffer("factors_CDD", (vectors_CDD * values_CD.clamp(min=0).sqrt()[:, None]).float())
+        self.register_buffer("means_CD", gaussians[0].to(torch.get_default_dtype()))
+        self.register_buffer(
+            "factors_CDD", (vectors_CDD * values_CD.clamp(min=0).sqrt()[:, None]).to(torch.get_default_dtype())
+        )
 
     def train(self, mode: bool = True) -> "Anchors":
         """Stay in evaluation mode."""
