@@ -137,6 +137,15 @@ def parser() -> argparse.ArgumentParser:
         _published,
     )
     add(
+        "synthesise",
+        "commands.synthesise:synthesise",
+        "compare every remedy of the published studies with logit adjustment",
+        "Write published/synthesis/<scale>.json, .md and .svg: in each setting the paired difference of every case to\n"
+        "logit adjustment, with its interval, q-value and win, tie or loss. Reads published/ only.",
+        "counterpoise synthesise\ncounterpoise synthesise --scale small",
+        _synthesised,
+    )
+    add(
         "tune",
         "commands.tune:tune",
         "choose each case's settings from trials on other seeds",
@@ -266,6 +275,10 @@ def _published(command: argparse.ArgumentParser) -> None:
 def _tuned(command: argparse.ArgumentParser) -> None:
     command.add_argument("studies", help="names or keys of studies, comma-separated, whose trials are computed")
     command.add_argument("--scale", default="pilot", help="the scale that holds the trials (default: pilot)")
+
+
+def _synthesised(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--scale", default="small", help="the scale of the published studies (default: small)")
 
 
 def _finished(command: argparse.ArgumentParser) -> None:

@@ -80,6 +80,7 @@ def documents() -> dict[Path, str]:
         readme: pages.results(readme.read_text(encoding="utf-8"), ROOT / "published"),
         ROOT / "docs" / "configuration.md": pages.configuration(),
         ROOT / "docs" / "commands.md": pages.commands(),
+        ROOT / "docs" / "methods.md": pages.methods(ROOT / "published"),
         ROOT / "workflow" / "schemas" / "config.schema.json": pages.schema(),
     }
 

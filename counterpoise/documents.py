@@ -58,6 +58,7 @@ FORMS = {
     "exists": "A beats B in at least this share of seeds.",
     "ranks": "The order of the cases agrees with the published one.",
 }
+HEADINGS = ("Source", "Shapes", "Units", "Raises", "Differs from the source")
 RESULTS = ("<!-- results: written by `make docs` from published/ -->", "<!-- end of results -->")
 GENERATED = "<!-- Written by `make docs` from the code; do not edit. -->"
 
@@ -117,6 +118,53 @@ def results(readme: str, published: Path) -> str:
             rows.append((claim["text"], f"**{claim['verdict']}**", effect, str(claim["n"]), claim["scope"], link))
     table = _table(("claim", "verdict", "effect [interval]", "seeds", "scope", "study"), rows)
     return f"{before}{RESULTS[0]}\n{table}\n{RESULTS[1]}{after}"
+
+
+def methods(published: Path) -> str:
+    """Return `docs/methods.md`: every method with its source, how it differs, and the verdicts of its studies."""
+    verdicts = _verdicts(published)
+    parts = [
+        "# Methods",
+        GENERATED,
+        "What each method file says of itself. Verdicts are those of the claims whose first case uses the method, "
+        "at any published scale; [verdicts.md](verdicts.md) says how they come about.",
+    ]
+    for kind in registry.KINDS:
+        rows = []
+        for name in registry.names(kind):
+            said = _said(kind, name)
+            rows.append((f"`{name}`", said[""], said["Source"], said["Differs from the source"], verdicts(kind, name)))
+        parts += [f"## {kind}", _table(("method", "does", "source", "differs from the source", "verdicts"), rows)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _said(kind: str, name: str) -> dict[str, str]:
+    """Return the parts of a method's docstring by their heading; the sentence has none."""
+    doc = inspect.getdoc(importlib.import_module(f"counterpoise.{kind}.{name}")) or ""
+    found, heading = {"": ""}, ""
+    for line in doc.splitlines():
+        start = next((h for h in HEADINGS if line.startswith(f"{h}: ")), None)
+        heading = heading if start is None else start
+        found[heading] = found.get(heading, "") + " " + line.removeprefix(f"{start}: ")
+    return {h: " ".join(text.split()) for h, text in found.items()}
+
+
+def _verdicts(published: Path) -> Callable[[str, str], str]:
+    """Return what says the verdicts of a method: kind, name -> how many of which, with links to the studies."""
+    found: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for path in sorted(published.glob("*.json")):
+        held = json.loads(path.read_text(encoding="utf-8"))
+        for claim in held["claims"]:
+            for kind, name in held.get("methods", {}).get(claim.get("A") or "", []):
+                found.setdefault((kind, name), []).append((claim["verdict"], path.stem))
+
+    def say(kind: str, name: str) -> str:
+        own = found.get((kind, name), [])
+        counts = [f"{sum(v == word for v, _ in own)} {word}" for word in dict.fromkeys(v for v, _ in own)]
+        links = [f"[{stem}](../published/{stem}.md)" for stem in dict.fromkeys(stem for _, stem in own)]
+        return f"{', '.join(counts)} ({', '.join(links)})" if own else "–"
+
+    return say
 
 
 def commands() -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from counterpoise import records
+from counterpoise import records, registry
 from counterpoise.errors import UserError, nearest
 from counterpoise.plan import RESULTS, Plan
 from counterpoise.records import Json
@@ -99,12 +99,44 @@ def _summary(document: Json, study: Json, table: pd.DataFrame, dirty: bool) -> J
         "settings": document["settings"],
         "hours": round(work["hours"], 2),
         "gate": document["gate"],
-        "claims": [{k: claim[k] for k in SHOWN} for claim in document["claims"]],
+        "claims": [
+            {k: claim[k] for k in SHOWN} | {"A": raw.get("A")}
+            for claim, raw in zip(document["claims"], study["claims"], strict=True)
+        ],
         "controls": [{k: control[k] for k in SHOWN} for control in document["controls"]],
         "failures": document["gaps"],
         "diverged": document["diverged"],
+        "work": _work(study),
+        "methods": _methods(study),
         "table": _table(study, table),
     }
+
+
+def _methods(study: Json) -> Json:
+    """Return the methods that each case names and the baseline does not, as pairs of kind and name."""
+    named: dict[str, list[tuple[str, str]]] = {}
+    for entry in study["entries"]:
+        recipe, tuning = entry["recipe"], entry["recipe"]["finetune"]
+        specs = {"samplers": recipe["sample"], "heads": recipe["head"], "ensembles": recipe["ensemble"]}
+        specs |= {"losses": tuning["loss"], "mixing": tuning["mixing"], "optimizers": tuning["optimizer"]}
+        specs |= {"finetuning": tuning["method"], "semi_supervised": tuning["semi_supervised"]}
+        specs |= {"rebalancing": recipe["evaluate"]["rebalancing"], "pretraining": recipe["pretrain"]["method"]}
+        named[entry["case"]] = [(kind, spec["name"]) for kind, spec in specs.items()]
+    plain = named.get("baseline", [])
+    return {case: [pair for pair in pairs if pair not in plain] for case, pairs in named.items()}
+
+
+def _work(study: Json) -> Json:
+    """Return the gradient steps of each case, and the forward and backward passes over its batches."""
+    found: Json = {}
+    for entry in study["entries"]:
+        recipe = entry["recipe"]
+        stages = [recipe[s] for s in ("pretrain", "finetune") if s == "finetune" or entry["pretrain"]]
+        passes = [getattr(registry.method("optimizers", s["optimizer"]["name"]), "evaluations", 1) for s in stages]
+        steps = [s["steps"] for s in stages]
+        held = {"steps": sum(steps), "evaluations": sum(n * k for n, k in zip(steps, passes, strict=True))}
+        found[entry["case"]] = max(found.get(entry["case"], held), held, key=lambda h: h["evaluations"])
+    return found
 
 
 def _table(study: Json, table: pd.DataFrame) -> list[Json]:

@@ -32,7 +32,7 @@ SELECTIONS = {
 }
 SCALES = {
     "smoke": "A smoke run: seconds, to see that the pipeline works. It never gives a verdict on the paper.",
-    "pilot": "Trials on seeds of their own, from which the settings of each case were chosen. No verdict rests on them.",
+    "pilot": "Trials on seeds of their own, from which each case's settings were chosen. No verdict rests on them.",
     "small": "A scaled-down run that two processor cores can do. It is not the published experiment: data, network or "
     "budget are smaller, and published values are shown for orientation only.",
     "full": "The published protocol, as far as the paper and its code state it.",
