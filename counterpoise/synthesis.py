@@ -8,6 +8,7 @@ once. Intervals are t on seed differences at 95 %; q-values are Benjamini and Ho
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,16 @@ def rows(published: Path, scale: str) -> list[Json]:
             row |= {"p": float(two_sided(*t_tails(difference))), "outcome": _outcome(mean, low, high)}
             row["cost"] = work[case] / work[REFERENCE] if case in work else None
             found.setdefault((point, tuple(gained)), row)
-    return _with_q(sorted(found.values(), key=lambda r: (r["setting"], -r["gain"])))
+    return _with_q(_named(sorted(found.values(), key=lambda r: (r["setting"], -r["gain"]))))
+
+
+def _named(found: list[Json]) -> list[Json]:
+    """Add a name to each row: its case, and its key where two studies mean different recipes by it."""
+    times = Counter((row["setting"], row["case"]) for row in found)
+    twice = {case for (_, case), count in times.items() if count > 1}
+    for row in found:
+        row["name"] = f"{row['case']} ({row['key']})" if row["case"] in twice else row["case"]
+    return found
 
 
 def _counts(row: Json) -> bool:
@@ -100,7 +110,7 @@ def markdown(found: list[Json], scale: str) -> str:
             "|---|--:|--:|:-:|---|--:|--:|--:|---|",
         ]
         for row in own:
-            name = f"*{row['case']}*" if row["case"] in CONTROLS else row["case"]
+            name = f"*{row['name']}*" if row["case"] in CONTROLS else row["name"]
             low, high = row["interval"]
             q = "< 0.001" if row["q"] < 0.001 else f"{row['q']:.3f}"
             cells = [name, f"{row['mean']:.4f}", f"{row['gain']:+.4f}", f"[{low:+.4f}, {high:+.4f}]"]
@@ -117,21 +127,22 @@ def plot(found: list[Json]) -> str:
     """Return a forest plot as SVG: one column for each setting, a line for each case."""
     import io
 
+    from matplotlib import rc_context
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
     settings = list(dict.fromkeys(row["setting"] for row in found))
-    best: dict[str, float] = {}
+    gains: dict[str, list[float]] = {}
     for row in found:
-        best[row["case"]] = best.get(row["case"], 0.0) + row["gain"]
-    cases = sorted(best, key=best.__getitem__)
+        gains.setdefault(row["name"], []).append(row["gain"])
+    cases = sorted(gains, key=lambda name: sum(gains[name]) / len(gains[name]))
     figure = Figure(figsize=(2.6 + 3.2 * max(1, len(settings)), 0.9 + 0.2 * max(1, len(cases))), layout="constrained")
     FigureCanvasSVG(figure)
     axes = figure.subplots(1, max(1, len(settings)), sharey=True, squeeze=False)[0]
     colours = {"win": "#009e73", "loss": "#d55e00", "tie": "#0072b2", "open": "#777777"}
     for ax, setting in zip(axes, settings, strict=False):
         for row in (r for r in found if r["setting"] == setting):
-            y, colour = cases.index(row["case"]), colours[row["outcome"]]
+            y, colour = cases.index(row["name"]), colours[row["outcome"]]
             ax.plot(row["interval"], [y, y], color=colour, linewidth=1.4)
             ax.plot(row["gain"], y, "s" if row["case"] in CONTROLS else "o", color=colour, markersize=4)
         ax.axvspan(-MARGIN, MARGIN, color="#dddddd", zorder=0, linewidth=0)
@@ -140,6 +151,9 @@ def plot(found: list[Json]) -> str:
         ax.set_xlabel("gain over logit adjustment", fontsize=8)
         ax.tick_params(labelsize=7)
     axes[0].set_yticks(range(len(cases)), cases)
+    marks = [axes[0].plot([], [], "o", color=colour, markersize=4, label=word)[0] for word, colour in colours.items()]
+    figure.legend(handles=marks, loc="outside lower center", ncols=len(marks), fontsize=7, frameon=False)
     held = io.StringIO()
-    figure.savefig(held, format="svg", metadata={"Date": None})
+    with rc_context({"svg.hashsalt": "synthesis"}):  # else ids are drawn anew each time
+        figure.savefig(held, format="svg", metadata={"Date": None})
     return held.getvalue()
