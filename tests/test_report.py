@@ -40,8 +40,19 @@ def make_plan():
                 "data": {"name": "toy"},
                 "model": {"name": "mlp"},
                 "sample": {"name": "none" if case == "baseline" else case, "ratio": 1.0},
+                "head": {"name": "linear"},
+                "ensemble": {"name": "none"},
                 "pretrain": {"method": {"name": "none"}, "steps": 10},
-                "finetune": {"steps": 20, "batch_size": 4},
+                "finetune": {
+                    "steps": 20,
+                    "batch_size": 4,
+                    "method": {"name": "all_layers"},
+                    "loss": {"name": "focal" if case == "oracle" else "cross_entropy"},
+                    "mixing": {"name": "none"},
+                    "optimizer": {"name": "sam" if case == "oracle" else "sgd"},
+                    "semi_supervised": {"name": "none"},
+                },
+                "evaluate": {"rebalancing": {"name": "none"}},
             }
             point = {"point": f"minority_count={count}", "factors": {"imbalance.minority_count": count}}
             chain = {"preprocess": cell("preprocess", "toy"), "pretrain": None, **names}
@@ -358,6 +369,10 @@ def test_published_numbers_equal_the_report(written, tmp_path, monkeypatch):
     cells = table[(table["case"] == "oracle") & (table["point"] == row["point"]) & (table["metric"] == row["metric"])]
     values = cells.loc[cells["split"] == "test", "value"]
     assert (row["mean"], row["sd"], row["n"]) == pytest.approx((values.mean(), values.std(), 4))
+    values = cells[cells["split"] == "test"].sort_values("seed")["value"]
+    assert row["values"] == pytest.approx(values.tolist())
+    assert summary["work"]["oracle"] == {"steps": 20, "evaluations": 40}
+    assert summary["methods"]["oracle"] == [["samplers", "oracle"], ["losses", "focal"], ["optimizers", "sam"]]
     text = path.with_suffix(".md").read_text()
     assert f"{page.number(row['mean'])} ± {page.number(row['sd'])} (4)" in text
     for claim in summary["claims"]:
