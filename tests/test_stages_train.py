@@ -320,8 +320,9 @@ def test_a_job_whose_parent_is_not_there_says_so(project):
         p.compute("finetune")
 
 
-def test_a_full_disk_leaves_nothing_half_written_and_the_next_run_goes_on(project, capsys):
+def test_a_full_disk_leaves_nothing_half_written_and_the_next_run_goes_on(project, capsys, monkeypatch):
     """A limit on the size of files fails as a full disk does: in the middle of a write."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # Python would leave the half of it beside our modules
     p = project({"scratch": {}})
     arguments = ["finetune", p.entries["scratch"]["finetune"], "seeds-00-01"]
     folder = p.folder("scratch", "finetune")
