@@ -47,9 +47,7 @@ class Partial:
 
     def save_block(self, seeds: list[int], tensors: Tensors, states: list[dict[str, Any]]) -> None:
         """Keep a checkpoint of seeds that are trained together."""
-        checkpoints.save(
-            self.folder / "checkpoint.safetensors", tensors, {"cell": self.cell, "seed": seeds, "state": states}
-        )
+        self._save("checkpoint.safetensors", seeds, tensors, states)
 
     def save(self, seed: int, tensors: Tensors, state: dict[str, Any]) -> None:
         """Keep a checkpoint of the seed in training."""
@@ -79,7 +77,7 @@ class Partial:
         rows = [r for r in self._rows() if r["seed"] != seed or (r["number"], r["step"]) <= reached]
         records.write_text(self.history, "".join(json.dumps(row) + "\n" for row in rows))
 
-    def _save(self, name: str, seed: int, tensors: Tensors, state: dict[str, Any]) -> None:
+    def _save(self, name: str, seed: int | list[int], tensors: Tensors, state: Any) -> None:
         checkpoints.save(self.folder / name, tensors, {"cell": self.cell, "seed": seed, "state": state})
 
     def _load(self, path: Path) -> tuple[Tensors, dict[str, Any]] | None:

@@ -84,6 +84,7 @@ class _Block:
     def __init__(self, runs: list[Run], partial: Partial) -> None:
         self.runs, self.partial, self.objective = runs, partial, _Objective(runs[0].net)
         self.counts_SC = torch.stack([run.counts_C for run in runs])
+        self.mean_S, self.std_S = (torch.stack([getattr(r.sample, k) for r in runs])[:, None] for k in ("mean", "std"))
         self.tensors = {k: torch.stack([run.net.state_dict()[k] for run in runs]) for k in runs[0].net.state_dict()}
         self.states = [State(seen=[0] * self.counts_SC.shape[1]) for _ in runs]
         self.optimizer_state: dict[str, Tensor] = {}
@@ -182,8 +183,7 @@ class _Block:
                 for r, labels_B in zip(self.runs, labels_SB, strict=True)
             ]
             noise = torch.stack(drawn)
-        mean_S, std_S = (torch.stack([getattr(r.sample, k) for r in self.runs])[:, None] for k in ("mean", "std"))
-        return (images - mean_S) / std_S, labels_SB, noise
+        return (images - self.mean_S) / self.std_S, labels_SB, noise
 
     def _augmented(self, images: Tensor, phase: Phase, number: int, step: int) -> Tensor:
         """Return the images of all seeds, one after the other, augmented with each seed's own draws."""
