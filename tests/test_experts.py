@@ -394,3 +394,12 @@ def test_a_routed_network_leaves_its_experts_as_they_were_and_says_how_many_it_u
     assert 1 <= int(used.min()) <= int(used.max()) <= 3
     assert len(used.unique()) > 1
     assert np.array_equal(of_part(frame, "last", "test"), said[:, -1].numpy())
+
+
+def test_inputs_are_mixed_for_all_experts_alike():
+    import make_goldens
+
+    with make_goldens.float64():
+        _, numbers = make_goldens.trained({"ensemble": {"name": "plain_average"}, "mixing": {"name": "mixup"}})
+    assert all(np.isfinite(numbers["loss"]))
+    assert numbers["loss"][-1] < numbers["loss"][0]

@@ -42,8 +42,10 @@ class Method:
 
     def _mixed(self, step: "Step", mixing: Any, rows: Tensor | None) -> Pair:
         """Mix before or within the encoder; equal shares are scored together, as the criterion is a mean."""
-        layers = list(step.net.encoder.children())
-        depth = mixing.layer(len(layers), step.stream("mixing-layer")) if hasattr(mixing, "layer") else 0
+        encoder, depth = step.net.encoder, 0
+        if hasattr(mixing, "layer"):
+            depth = mixing.layer(len(list(encoder.children())), step.stream("mixing-layer"))
+        layers = list(encoder.children()) if depth else [encoder]  # experts have no layers in a row
         before, after = nn.Sequential(*layers[:depth]), nn.Sequential(*layers[depth:])
         own_B, labels_B = before(step.inputs_B), step.labels_B
         if step.others is None:
