@@ -21,7 +21,7 @@ LOCK = ROOT / "requirements.lock"
 DATA = ("annotated-types", "numpy", "pyarrow", "pydantic", "pyyaml", "scikit-learn", "tqdm")
 ENVIRONMENTS = {  # the packages that the jobs of each phase import
     "data": DATA,
-    "train": (*DATA, "safetensors", "torch"),
+    "train": (*DATA, "imbalanced-learn", "lightgbm", "safetensors", "skops", "torch", "xgboost-cpu"),
     "evaluate": (*DATA, "jinja2", "matplotlib", "pandas", "safetensors", "scipy", "torch", "torchmetrics"),
 }
 

@@ -54,6 +54,11 @@ def build(kind: str, spec: dict[str, Any]) -> Any:
     return method(kind, spec["name"])(**options)
 
 
+def nested(kind: str, default: str) -> Any:
+    """Return the field of a method's option that is itself a method, for instance the base learner of an ensemble."""
+    return dataclasses.field(default_factory=lambda: {"name": default}, metadata={"kind": kind})
+
+
 def options(kind: str, name: str) -> dict[str, Any]:
     """Return the options of a method with their defaults."""
     return {
