@@ -5,12 +5,15 @@ Every function raises UserError for the first fault, naming the file and the pla
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from counterpoise import plan as planning
 from counterpoise import registry, status, study
 from counterpoise.config import Config
 from counterpoise.errors import ImpossibleCell, UserError
+
+if TYPE_CHECKING:
+    from counterpoise.train import Phase
 
 
 def checked_plan(config: Config) -> planning.Plan:
@@ -37,10 +40,14 @@ def check_study(about: dict[str, Any]) -> None:
     checked = set()
     for entry in about["entries"]:
         place = f"{where}, case {entry['case']}" + (f" at {entry['point']}" if entry["point"] else "")
-        for key, check in ((entry["sample"], check_sample), (entry["finetune"], check_model)):
-            if key not in checked:
+        for key, check in (
+            (entry["sample"], check_sample),
+            (entry["finetune"], check_model),
+            (entry["finetune"], check_training),
+        ):
+            if (key, check) not in checked:
                 check(entry["recipe"], about["seeds"], place)
-                checked.add(key)
+                checked.add((key, check))
         check_rebalancing(entry["recipe"], place)
 
 
@@ -107,6 +114,42 @@ def check_model(recipe: Config, seeds: list[int], where: str) -> None:
         raise UserError(
             f"{where}, model: {recipe['model']['name']} does not fit {recipe['data']['name']} ({shown}): {reason}"
         ) from None
+
+
+def check_training(recipe: Config, seeds: list[int], where: str) -> None:
+    """Ask the parts of every training phase for what they refuse, which a job would only find out when it starts."""
+    if getattr(registry.method("models", recipe["model"]["name"]), "classical", False):
+        return
+    for stage, phases in (("pretrain", _pretraining), ("finetune", _finetuning)):
+        try:
+            for phase in phases(recipe):
+                for part in (phase.mixing, phase.ensemble):
+                    getattr(part, "check", lambda phase: None)(phase)
+        except UserError as reason:
+            raise UserError(f"{where}, {stage}: {reason}") from None
+
+
+def _pretraining(recipe: Config) -> list[Phase]:
+    """Return the phase of pretraining; none where nothing is trained."""
+    from counterpoise.stages.finetune import phase_of
+
+    section = recipe["pretrain"]
+    task = registry.build("pretraining", section["method"])
+    trains = hasattr(task, "objective") or hasattr(task, "prepare")
+    return [phase_of(recipe, section, section["sample"], task)] if trains else []
+
+
+def _finetuning(recipe: Config) -> list[Phase]:
+    """Return the phases that the strategy makes."""
+    from counterpoise.stages.finetune import phase_of
+
+    section = recipe["finetune"]
+    semi = section["semi_supervised"]
+    supervised = semi["name"] == "none"
+    task = (
+        registry.build("pretraining", {"name": "supervised"}) if supervised else registry.build("semi_supervised", semi)
+    )
+    return registry.build("finetuning", section["method"]).phases(phase_of(recipe, section, recipe["sample"], task))
 
 
 def check_rebalancing(recipe: Config, where: str) -> None:

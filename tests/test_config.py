@@ -71,6 +71,7 @@ def test_the_study_itself_is_sound(write):
 
 
 DROP = object()
+RIDE = {"name": "ride", "base": "ldam", "scale": 30.0}
 FAULTS = [
     # structure
     (("titel",), "x", "studies/a2000_b.yaml: unknown key 'titel'; did you mean 'title'?"),
@@ -144,6 +145,29 @@ FAULTS = [
         {"evaluate": {"rebalancing": "temperature_scaling"}},
         "is fitted on a validation part and there",
     ),
+    (
+        ("cases", "ros"),
+        {"ensemble": RIDE, "finetune": {"loss": "focal"}},
+        "minority_count=5, finetune: ride with `base` ldam brings its own loss: leave `loss` at cross_entropy",
+    ),
+    (("cases", "ros"), {"ensemble": RIDE, "finetune": {"method": "drw"}}, "finetune: ride with `base` ldam weighs"),
+    (
+        ("cases", "ros"),
+        {"ensemble": "ride", "finetune": {"loss": "ldam"}},
+        "finetune: ride has `scale` 1 and loss ldam has 30: write scale: 30",
+    ),
+    (
+        ("cases", "ros"),
+        {"ensemble": {"name": "sade", "scale": 30.0}, "pretrain": {"method": "supervised"}},
+        "pretrain: sade has `scale` 30 and loss cross_entropy has 1: write scale: 1",
+    ),
+    (("cases", "ros"), {"finetune": {"method": "ride_router"}}, "finetune: ride_router chooses among experts: name an"),
+    (
+        ("cases", "ros"),
+        {"ensemble": RIDE, "finetune": {"method": "ride_router"}},
+        "finetune: ride_router has `scale` 1 where `ensemble` and `loss` make 30",
+    ),
+    (("cases", "ros"), {"finetune": {"method": "selmix", "loss": "focal"}}, "finetune: selmix brings its own loss"),
     (("cases", "ros"), {"validation": 200}, "examples, 200 are asked"),
     (("grid", 0), {"imbalance": "step", "imbalance.rho": 1000}, "is left empty"),
     (("grid", 0, "imbalance.minority_count"), 5000, "minority_count=5000 exceeds"),

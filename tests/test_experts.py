@@ -269,7 +269,7 @@ def test_a_router_learns_whether_a_later_expert_is_right_by_a_plain_loop(experts
             target = not right[e] and any(right[e + 1 :])
             total += float(7 * (1 + (-z).exp()).log() if target else (1 + z.exp()).log())
             wanted += target
-    task = method.phases(_phase())[0].task
+    task = method.phases(_phase(build("ensembles", "ride", base="ldam", scale=30.0)))[0].task
     value, hits = task.objective(Given(net, x, labels))
     assert wanted > 0
     assert float(value) == pytest.approx(total / 40 / (experts - 1), rel=1e-10)
@@ -281,7 +281,7 @@ def test_a_router_learns_whether_a_later_expert_is_right_by_a_plain_loop(experts
 
 
 def test_an_example_stops_at_the_first_no_and_what_it_used_can_be_counted():
-    net, method = routed(4, top_choices=9)
+    net, method = routed(4, top_choices=9, scale=30.0)
     x = normal(200, 4, 4)
     with torch.no_grad():
         means, wanted = net.head.decide(x)
@@ -304,7 +304,7 @@ def test_only_the_router_is_trained_and_it_starts_the_same():
     assert trained == {f"{layer}.{p}" for layer in ("hidden.0", "hidden.1", "out.0") for p in ("weight", "bias")}
     for name in trained:
         assert torch.equal(net.head.get_parameter(name), other.head.get_parameter(name))
-    phase = build("finetuning", "ride_router").phases(_phase())[0]
+    phase = build("finetuning", "ride_router").phases(_phase(build("ensembles", "plain_average")))[0]
     assert phase.head_only
     assert phase.sampler == build("samplers", "class_balanced")
     with pytest.raises(UserError, match="name an `ensemble`"):

@@ -6,7 +6,8 @@ plus a negative factor times mean(T)^2 KL(softmax(m / T), softmax(z / T)), m the
 `reweight_from` on T_c = b_c / max b, b_c = reweight_factor C n_c / N + 1 - reweight_factor, and LDAM is weighted.
 Shapes: outputs_BEC, features_BED, labels_B, counts_C -> scalar; logits_BEC -> logits_BC.
 Units: nats, summed over the experts.
-Raises: nothing. In `paper` a temperature is negative where C (n_max - n_c) / N exceeds 1 / reweight_factor.
+Raises: UserError in planning, for a loss, class weights or a `scale` that would not act. In `paper` a temperature is
+negative where C (n_max - n_c) / N exceeds 1 / reweight_factor.
 Differs from the source: the official recipe is the head `cosine` with `base` ldam and `scale` 30, or with the loss
 `ldam`, `scale` 30 and `drw`. Without reweighting the code does not run (an unset attribute); here it is plain. The
 code's `reweight_epoch` 160 of 200 is the share .8. Distillation from a larger ensemble is left out. The `paper`
@@ -16,13 +17,18 @@ T_c = temperature (b_c + 1 - max b).
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import torch
 from annotated_types import Ge, Gt, Interval
 from torch import Tensor
 
 from counterpoise import registry
+from counterpoise.ensembles import _scale
+from counterpoise.errors import UserError
+
+if TYPE_CHECKING:
+    from counterpoise.train import Phase
 
 Criterion = Callable[[Tensor, Tensor], Tensor]
 
@@ -69,6 +75,19 @@ class Method:
     """Of the effective number of examples, by which `base` ldam is weighted."""
     variant: Literal["official_code", "paper"] = "official_code"
     """Which divergence; at `additional_diversity_factor` 0 the code trains all experts on the mean of their outputs."""
+
+    def check(self, phase: "Phase") -> None:
+        """Raise UserError for a loss or weights that `base` ldam would not use, or a scale other than the loss has."""
+        if self.base == "phase":
+            _scale.check("ride", self.scale, phase)
+        elif not isinstance(phase.loss, registry.method("losses", "cross_entropy")):
+            raise UserError(
+                "ride with `base` ldam brings its own loss: leave `loss` at cross_entropy, or write base: phase"
+            )
+        elif phase.class_weights is not None:
+            raise UserError(
+                "ride with `base` ldam weighs classes by itself: leave `method` at all_layers, or write base: phase"
+            )
 
     def temperatures(self, counts_C: Tensor, progress: float) -> Tensor:
         """Return the temperature of each class."""

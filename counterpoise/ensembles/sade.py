@@ -6,7 +6,8 @@ log p is added, to those of the third log p - tau log q, q the priors p in rever
 is predicted before `sade_aggregation` learns weights of the experts from the test part.
 Shapes: outputs_BEC, features_BED, labels_B, counts_C -> scalar; logits_BEC -> logits_BC.
 Units: nats, summed over the experts.
-Raises: nothing; 1e-9 is added to priors, as in the code, so a class without examples has a finite logarithm.
+Raises: UserError in planning, for another `scale` than the loss's. 1e-9 is added to priors, as in the code, so a class
+without examples has a finite logarithm.
 Differs from the source: equal counts are ranked in the order of the classes (unspecified there, and it matters where
 as many classes tie as do not at the other end). The code's cosine classifier with scale 30 is the head `cosine`,
 the loss `ldam` with `max_margin` 0, and `scale` 30 here; with cross_entropy the head is linear.
@@ -14,11 +15,16 @@ the loss `ldam` with `max_margin` 0, and `scale` 30 here; with cross_entropy the
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import torch
 from annotated_types import Ge, Gt
 from torch import Tensor
+
+from counterpoise.ensembles import _scale
+
+if TYPE_CHECKING:
+    from counterpoise.train import Phase
 
 
 def reversed_prior(prior_C: Tensor) -> Tensor:
@@ -38,6 +44,10 @@ class Method:
     """How far the third expert is turned to the tail (the source: 2; 1 for Places-LT and iNaturalist)."""
     scale: Annotated[float, Gt(0)] = 1.0
     """What the phase's loss multiplies the head's outputs by to make logits: 30 for ldam on a cosine head."""
+
+    def check(self, phase: "Phase") -> None:
+        """Raise UserError unless `scale` is that of the loss."""
+        _scale.check("sade", self.scale, phase)
 
     def shifts(self, counts_C: Tensor) -> Tensor:
         """Return what is added to the logits of each expert, E x C."""

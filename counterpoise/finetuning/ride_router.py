@@ -7,7 +7,7 @@ logits of the mean so far and a hidden layer of that expert's normalised feature
 is wrong and a later one right. In prediction an example stops at the first "no". Batches are class-balanced.
 Shapes: features_BED -> outputs_BEC, where slot e is the mean of those of the first e + 1 experts that are consulted.
 Units: nats.
-Raises: UserError for a network without experts, and for mixing.
+Raises: UserError for a network without experts, mixing, `semi_supervised`, or a `scale` that is not the network's.
 Differs from the source: predictions are those of the routed network, but all experts are computed, so nothing is
 saved; `experts_used` counts what would be, from the kept `expert-<e>` predictions. A feature of norm 0 stays 0 (NaN
 there). The router starts from the same numbers for every seed.
@@ -24,6 +24,7 @@ from torch.nn import functional as F
 from counterpoise import registry, streams
 from counterpoise.errors import UserError
 from counterpoise.network import Heads
+from counterpoise.pretraining.supervised import scores
 
 if TYPE_CHECKING:
     from counterpoise.network import Net
@@ -117,6 +118,15 @@ class Method:
         """Return the phase, restricted to the head, with its own task and sampler."""
         if hasattr(phase.mixing, "mix"):
             raise UserError("ride_router classifies examples as they are: leave `mixing` at none")
+        if hasattr(phase.task, "unlabelled_ratio"):
+            raise UserError("ride_router has a task of its own: leave `semi_supervised` at none")
+        if phase.ensemble is None:
+            raise UserError("ride_router chooses among experts: name an `ensemble`, such as ride")
+        factor = float(phase.ensemble.combine(scores(phase.loss, torch.ones(1, 2, 1))))
+        if self.scale != factor:
+            raise UserError(
+                f"ride_router has `scale` {self.scale:g} where `ensemble` and `loss` make {factor:g}: write it"
+            )
         sampler, task = registry.build("samplers", {"name": "class_balanced"}), Task(self.pos_weight)
         return [replace(phase, head_only=True, task=task, sampler=sampler, ensemble=Consulted(phase.ensemble))]
 
