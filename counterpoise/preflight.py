@@ -120,9 +120,13 @@ def check_training(recipe: Config, seeds: list[int], where: str) -> None:
     """Ask the parts of every training phase for what they refuse, which a job would only find out when it starts."""
     if getattr(registry.method("models", recipe["model"]["name"]), "classical", False):
         return
+    table = registry.method("datasets", recipe["data"]["name"]).kind == "table"
     for stage, phases in (("pretrain", _pretraining), ("finetune", _finetuning)):
         try:
-            for phase in phases(recipe):
+            described = phases(recipe)
+            if table and described:
+                _check_for_table(recipe[stage], stage)
+            for phase in described:
                 for part in (phase.mixing, phase.ensemble):
                     getattr(part, "check", lambda phase: None)(phase)
         except UserError as reason:
@@ -150,6 +154,18 @@ def _finetuning(recipe: Config) -> list[Phase]:
         registry.build("pretraining", {"name": "supervised"}) if supervised else registry.build("semi_supervised", semi)
     )
     return registry.build("finetuning", section["method"]).phases(phase_of(recipe, section, recipe["sample"], task))
+
+
+def _check_for_table(section: Config, stage: str) -> None:
+    """Raise UserError for a method that takes nothing but images."""
+    kinds = {"augmentation": "augmentation", "mixing": "mixing", "semi_supervised": "semi_supervised"}
+    kinds["method"] = "pretraining" if stage == "pretrain" else "finetuning"
+    for key, kind in kinds.items():
+        if key in section and getattr(registry.build(kind, section[key]), "images", False):
+            instead = "all_layers" if kind == "finetuning" else "none"
+            raise UserError(
+                f"{key}: {section[key]['name']} takes images and the data are a table; write {key}: {instead}"
+            )
 
 
 def check_rebalancing(recipe: Config, where: str) -> None:

@@ -70,6 +70,18 @@ def test_the_study_itself_is_sound(write):
     assert len(check(write()).studies["a2000_b.smoke"]["entries"]) == 4
 
 
+SOUND = [
+    {"ensemble": "plain_average", "finetune": {"mixing": {"name": "manifold_mixup", "last": 0}}},
+    {"data": "breast_cancer", "finetune": {"method": {"name": "srat", "attack": "none"}, "mixing": "none"}},
+    {"ensemble": {"name": "ride", "scale": 30.0}, "finetune": {"loss": "ldam", "method": "drw"}},
+]
+
+
+@pytest.mark.parametrize("case", SOUND, ids=str)
+def test_what_only_looks_like_a_contradiction_is_sound(write, case):
+    check(write(("cases", "ros"), case))
+
+
 DROP = object()
 RIDE = {"name": "ride", "base": "ldam", "scale": 30.0}
 FAULTS = [
@@ -168,6 +180,25 @@ FAULTS = [
         "finetune: ride_router has `scale` 1 where `ensemble` and `loss` make 30",
     ),
     (("cases", "ros"), {"finetune": {"method": "selmix", "loss": "focal"}}, "finetune: selmix brings its own loss"),
+    (
+        ("cases", "ros"),
+        {"ensemble": "plain_average", "finetune": {"mixing": "manifold_mixup"}},
+        "finetune: manifold_mixup mixes hidden layers, of which experts have no one row: write `last: 0` or mixup",
+    ),
+    *(
+        (
+            ("cases", "ros"),
+            {"data": "breast_cancer", stage: {key: name}},
+            f"{stage}: {key}: {name} takes images and the data are a table; write {key}: {instead}",
+        )
+        for stage, key, name, instead in (
+            ("finetune", "augmentation", "shift", "none"),
+            ("finetune", "mixing", "cmo", "none"),
+            ("finetune", "semi_supervised", "fixmatch", "none"),
+            ("finetune", "method", "srat", "all_layers"),
+            ("pretrain", "method", "rotation", "none"),
+        )
+    ),
     (("cases", "ros"), {"validation": 200}, "examples, 200 are asked"),
     (("grid", 0), {"imbalance": "step", "imbalance.rho": 1000}, "is left empty"),
     (("grid", 0, "imbalance.minority_count"), 5000, "minority_count=5000 exceeds"),

@@ -364,6 +364,22 @@ def test_an_augmentation_treats_each_image_by_itself_and_black_as_nothing(name):
     assert not method(torch.zeros(4, 1, 8, 8), seeded()).any()
 
 
+@pytest.mark.parametrize("kind", ["augmentation", "mixing"])
+def test_what_does_not_say_that_it_takes_images_takes_a_table(kind):
+    rows, labels = normal(8, 5), torch.arange(8) % 3
+    for name in (n for n in registry.names(kind) if n != "none"):
+        method = build(kind, name)
+        try:
+            if kind == "mixing":
+                method.mix(rows, rows.flip(0), labels, labels.flip(0), torch.tensor([9.0, 5.0, 2.0]), seeded())
+            else:
+                method(rows, seeded())
+            taken = True
+        except (ValueError, IndexError, UserError):
+            taken = False
+        assert taken != getattr(method, "images", False), name
+
+
 # Models ------------------------------------------------------------------------------------------------------
 
 SHAPES = [(1, 28, 28), (3, 32, 32), (1, 16, 16), (1, 14, 14), (1, 8, 8), (1, 4, 4), (1, 2, 2), (1, 1, 1), (30,), (1,)]

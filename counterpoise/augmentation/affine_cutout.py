@@ -25,6 +25,7 @@ class Method:
     """One affine map, one contrast and one black square for each image."""
 
     version: ClassVar[int] = 1
+    images: ClassVar[bool] = True
     shift: Share = 0.15
     """Largest shift along each axis, as a share of the side."""
     scale: Share = 0.25

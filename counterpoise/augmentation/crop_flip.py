@@ -23,6 +23,7 @@ class Method:
     """Uniform over the (2 padding + 1)^2 crops, each mirrored or not."""
 
     version: ClassVar[int] = 1
+    images: ClassVar[bool] = True
     padding: Annotated[int, Ge(1)] = 4
     """Black pixels added on each side."""
 

@@ -21,6 +21,7 @@ class Method:
     """Uniform over the (2 pixels + 1)^2 shifts."""
 
     version: ClassVar[int] = 1
+    images: ClassVar[bool] = True
     pixels: Annotated[int, Ge(1)] = 1
     """Largest shift along each axis."""
 

@@ -110,6 +110,11 @@ class Method:
     temperature: Annotated[float, Gt(0)] = 0.1
     """Divides the similarities of the features before the softmax."""
 
+    @property
+    def images(self) -> bool:
+        """Whether nothing but images will do: an attack changes pixels."""
+        return self.attack != "none"
+
     def phases(self, phase: "Phase") -> "list[Phase]":
         """Return the phase with the task in place of its own."""
         _own_loss.check("srat", phase)

@@ -50,6 +50,7 @@ class Method:
     """CutMix with partners from the tail."""
 
     version: ClassVar[int] = 1
+    images: ClassVar[bool] = True
     variant: Literal["paper", "official_code"] = "official_code"
     """Whose reading of the weight 1 / n^r: the probability of a class, or of each of its examples."""
     r: Annotated[float, Ge(0)] = 1.0

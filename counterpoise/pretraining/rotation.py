@@ -25,6 +25,7 @@ class Method:
     """Learn the rotation; the labels are ignored."""
 
     version: ClassVar[int] = 1
+    images: ClassVar[bool] = True
     transfers_head: ClassVar[bool] = False
 
     def head(self, features: int, classes: int) -> nn.Module:

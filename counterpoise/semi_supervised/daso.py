@@ -98,6 +98,7 @@ class Method:
     """The phase's loss on labelled images, consistency with blended pseudo-labels, and semantic alignment."""
 
     version: ClassVar[int] = 1
+    images: ClassVar[bool] = True
     unlabelled_ratio: Annotated[int, Ge(1)] = 2
     """Unlabelled images for each labelled one in a batch."""
     threshold: Annotated[float, Interval(gt=0, le=1)] = 0.95

@@ -28,6 +28,7 @@ class Method:
     """The phase's loss on labelled images, and consistency between two views of unlabelled ones."""
 
     version: ClassVar[int] = 1
+    images: ClassVar[bool] = True
     unlabelled_ratio: Annotated[int, Ge(1)] = 7
     """Unlabelled images for each labelled one in a batch."""
     threshold: Annotated[float, Interval(gt=0, le=1)] = 0.95
