@@ -5,12 +5,15 @@ Contract of `Method`:
 - `kind`: "image" or "table"; `classes`: class names, in the order of the labels; `shape`: of one raw example;
   `train_counts`: examples of each class in the training part, so that a plan can be checked without the data.
 - `files`: file name -> (URL, checksum of the uncompressed content); empty if the data comes in a package. A URL that
-  ends in `#<member>` names a file in a tar archive.
+  ends in `#<member>` names a file in a tar archive. `folder`, if given, is the folder that they lie in, for data sets
+  that share files; otherwise it is the method's name.
 - `data_hash`: `data.hash_arrays` of the four arrays that `read` returns; part of every cell's identity. Where the
   files could not be decoded when the method was written, `data.hash_checksums(files)`: it fixes the files alone.
 - `read(locate) -> (train_x, train_y, test_x, test_y)`: the decoded data, not pooled and not standardised.
-  `test_*` is the official test part, or a fixed stratified 30 % where there is none. `locate(file name)`
-  returns the path of a checked file.
+  `test_*` is the official test part, or a fixed stratified 30 % where there is none; of a table with columns, no row
+  where there is none, for studies by cross-validation. `locate(file name)` returns the path of a checked file.
+- `columns` (tables that are more than numbers): what each column holds, as `counterpoise.columns.Column`; float64,
+  codes of categories, NaN where a value is missing. Of two classes, 1 is the positive and rarer one.
 - `pool` (images only): side of the squares of pixels that `preprocess` averages; 1 leaves the image as it is.
 
 Shapes: N examples, C channels, H rows, W columns, D features. `x_NCHW` for images, `x_ND` for tables, `y_N`
