@@ -48,7 +48,7 @@ def check_study(about: dict[str, Any]) -> None:
             if (key, check) not in checked:
                 check(entry["recipe"], about["seeds"], place)
                 checked.add((key, check))
-        check_rebalancing(entry["recipe"], place)
+        check_validation(entry["recipe"], place)
 
 
 def check_claims(about: dict[str, Any], kind: str, where: str) -> None:
@@ -127,6 +127,8 @@ def check_training(recipe: Config, seeds: list[int], where: str) -> None:
             if table and described:
                 _check_for_table(recipe[stage], stage)
             for phase in described:
+                if getattr(phase.task, "unlabelled_ratio", 0) and not recipe["unlabelled"]["per_class"]:
+                    raise UserError(f"{_who(recipe)} needs unlabelled examples: set unlabelled.per_class")
                 for part in (phase.mixing, phase.ensemble):
                     getattr(part, "check", lambda phase: None)(phase)
         except UserError as reason:
@@ -156,6 +158,12 @@ def _finetuning(recipe: Config) -> list[Phase]:
     return registry.build("finetuning", section["method"]).phases(phase_of(recipe, section, recipe["sample"], task))
 
 
+def _who(recipe: Config) -> str:
+    """Return which method of fine-tuning reads unlabelled examples."""
+    semi, strategy = (recipe["finetune"][key]["name"] for key in ("semi_supervised", "method"))
+    return strategy if semi == "none" else semi
+
+
 def _check_for_table(section: Config, stage: str) -> None:
     """Raise UserError for a method that takes nothing but images."""
     kinds = {"augmentation": "augmentation", "mixing": "mixing", "semi_supervised": "semi_supervised"}
@@ -168,12 +176,14 @@ def _check_for_table(section: Config, stage: str) -> None:
             )
 
 
-def check_rebalancing(recipe: Config, where: str) -> None:
-    """Hold a correction that is fitted on a validation part to there being one."""
-    spec = recipe["evaluate"]["rebalancing"]
-    needs = getattr(registry.build("rebalancing", spec), "needs_validation", False)
-    if needs and not recipe["validation"] and not recipe["validation_fraction"]:
-        raise UserError(
-            f"{where}, evaluate.rebalancing: {spec['name']} is fitted on a validation part and there is none; "
-            "set validation or validation_fraction"
-        )
+def check_validation(recipe: Config, where: str) -> None:
+    """Hold a strategy or a correction that reads a validation part to there being one."""
+    specs = {"finetune.method": ("finetuning", recipe["finetune"]["method"])}
+    specs["evaluate.rebalancing"] = "rebalancing", recipe["evaluate"]["rebalancing"]
+    for key, (kind, spec) in specs.items():
+        needs = getattr(registry.build(kind, spec), "needs_validation", False)
+        if needs and not recipe["validation"] and not recipe["validation_fraction"]:
+            raise UserError(
+                f"{where}, {key}: {spec['name']} is fitted on a validation part and there is none; "
+                "set validation or validation_fraction"
+            )

@@ -71,6 +71,8 @@ def test_the_study_itself_is_sound(write):
 
 
 SOUND = [
+    {"validation": 5, "finetune": {"method": "selmix"}},
+    {"unlabelled": {"per_class": 10}, "finetune": {"semi_supervised": "daso"}},
     {"ensemble": "plain_average", "finetune": {"mixing": {"name": "manifold_mixup", "last": 0}}},
     {"data": "breast_cancer", "finetune": {"method": {"name": "srat", "attack": "none"}, "mixing": "none"}},
     {"ensemble": {"name": "ride", "scale": 30.0}, "finetune": {"loss": "ldam", "method": "drw"}},
@@ -197,6 +199,18 @@ FAULTS = [
             ("finetune", "semi_supervised", "fixmatch", "none"),
             ("finetune", "method", "srat", "all_layers"),
             ("pretrain", "method", "rotation", "none"),
+        )
+    ),
+    (
+        ("cases", "ros"),
+        {"finetune": {"method": "selmix"}},
+        "finetune.method: selmix is fitted on a validation part and there is none; set validation or",
+    ),
+    *(
+        (("cases", "ros"), {"finetune": given}, f"finetune: {name} needs unlabelled examples: set unlabelled.per_class")
+        for name, given in (
+            ("daso", {"semi_supervised": "daso"}),
+            ("oasis_post_training", {"method": "oasis_post_training"}),
         )
     ),
     (("cases", "ros"), {"validation": 200}, "examples, 200 are asked"),
