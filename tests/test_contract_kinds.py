@@ -540,6 +540,8 @@ def test_a_strategy_spends_the_steps_it_is_given(name):
         "optimizer": ("optimizers", "sgd"),
         "schedule": ("schedules", "constant"),
     }
+    if name == "ride_router":
+        kinds["ensemble"] = ("ensembles", "plain_average")
     given = train.Phase(steps=90, batch_size=16, **{role: build(*method) for role, method in kinds.items()})
     phases = method.phases(given)
     assert phases

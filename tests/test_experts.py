@@ -17,7 +17,7 @@ from torch import nn
 from torch.func import vmap
 from torch.nn import functional as F
 
-from counterpoise import checkpoints, jobs, network, registry
+from counterpoise import checkpoints, jobs, network, registry, train
 from counterpoise import plan as planning
 from counterpoise.ensembles.sade import reversed_prior
 from counterpoise.errors import ImpossibleCell, UserError
@@ -236,12 +236,13 @@ def test_an_aggregation_is_a_pure_rule_of_the_experts_logits():
 # The router --------------------------------------------------------------------------------------------------
 
 
-def routed(experts=3, features=4, classes=3, **options):
+def routed(experts=3, features=4, classes=3, seed=0, **options):
     """Return a network whose "encoder" passes the features of the experts on, with a router around its heads."""
     heads = network.Heads([nn.Linear(features, classes) for _ in range(experts)])
     net = network.Net(nn.Identity(), heads, features, classes)
     method = build("finetuning", "ride_router", **options)
-    method.open(net, None, COUNTS)
+    ensemble = build("ensembles", "ride", base="ldam", scale=options.get("scale", 1.0), experts=experts)
+    train.add_extra(net, method.phases(_phase(ensemble)), "train", seed)
     return net.double(), method
 
 
@@ -298,17 +299,19 @@ def test_an_example_stops_at_the_first_no_and_what_it_used_can_be_counted():
     assert set(ride_router.experts_used(out).tolist()) == {1, 2, 3, 4}
 
 
-def test_only_the_router_is_trained_and_it_starts_the_same():
-    net, other = routed()[0], routed()[0]
+def test_only_the_router_is_trained_and_it_starts_as_the_seed_says():
+    net, other, another = routed()[0], routed()[0], routed(seed=1)[0]
     trained = {name for name, p in net.head.named_parameters() if p.requires_grad}
     assert trained == {f"{layer}.{p}" for layer in ("hidden.0", "hidden.1", "out.0") for p in ("weight", "bias")}
     for name in trained:
         assert torch.equal(net.head.get_parameter(name), other.head.get_parameter(name))
+        assert not torch.equal(net.head.get_parameter(name), another.head.get_parameter(name))
+    assert not list(net.extra.parameters())
     phase = build("finetuning", "ride_router").phases(_phase(build("ensembles", "plain_average")))[0]
     assert phase.head_only
     assert phase.sampler == build("samplers", "class_balanced")
     with pytest.raises(UserError, match="name an `ensemble`"):
-        build("finetuning", "ride_router").open(network.Net(nn.Identity(), nn.Linear(4, 3), 4, 3), None, COUNTS)
+        build("finetuning", "ride_router").phases(_phase())
     with pytest.raises(UserError, match="mixing"):
         build("finetuning", "ride_router").phases(_phase(mixing=build("mixing", "mixup")))
 

@@ -10,7 +10,7 @@ Units: nats.
 Raises: UserError for a network without experts, mixing, `semi_supervised`, or a `scale` that is not the network's.
 Differs from the source: predictions are those of the routed network, but all experts are computed, so nothing is
 saved; `experts_used` counts what would be, from the kept `expert-<e>` predictions. A feature of norm 0 stays 0 (NaN
-there). The router starts from the same numbers for every seed.
+there).
 """
 
 from dataclasses import dataclass, replace
@@ -21,14 +21,13 @@ from annotated_types import Ge, Gt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from counterpoise import registry, streams
+from counterpoise import registry
 from counterpoise.errors import UserError
-from counterpoise.network import Heads
 from counterpoise.pretraining.supervised import scores
 
 if TYPE_CHECKING:
     from counterpoise.network import Net
-    from counterpoise.train import Phase, Sample, Step
+    from counterpoise.train import Phase, Step
 
 
 def experts_used(outputs_BEC: Tensor) -> Tensor:
@@ -39,15 +38,20 @@ def experts_used(outputs_BEC: Tensor) -> Tensor:
 class Routed(nn.Module):
     """Frozen heads, and classifiers that say whether another expert is wanted."""
 
-    def __init__(self, heads: Heads, features: int, classes: int, method: "Method") -> None:
+    heads: nn.Module
+
+    def __init__(self, features: int, classes: int, experts: int, method: "Method") -> None:
         super().__init__()
-        decisions, self.scale = len(heads.heads) - 1, method.scale
-        self.heads, self.choices = heads.requires_grad_(False), min(method.top_choices, classes)
+        decisions, self.scale, self.choices = experts - 1, method.scale, min(method.top_choices, classes)
         self.hidden = nn.ModuleList(nn.Linear(features, method.hidden) for _ in range(decisions))
         outs = 1 if method.share else decisions
         self.out = nn.ModuleList(nn.Linear(method.hidden + self.choices, 1) for _ in range(outs))
         for layer in (*self.hidden, *self.out):
             nn.init.kaiming_normal_(cast(nn.Linear, layer).weight)
+
+    def open(self, net: "Net") -> None:
+        """Take the place of the network's heads."""
+        self.heads, net.head, net.extra = net.head.requires_grad_(False), self, nn.Module()
 
     def decide(self, features_BED: Tensor) -> tuple[Tensor, Tensor]:
         """Return the running means of the outputs, and the logit of "another" after each expert but the last."""
@@ -84,7 +88,12 @@ class Consulted:
 class Task:
     """Learn when to stop."""
 
-    pos_weight: float
+    method: "Method"
+    experts: int
+
+    def module(self, features: int, classes: int) -> nn.Module:
+        """Return the router, which then moves into the head."""
+        return Routed(features, classes, self.experts, self.method)
 
     def objective(self, step: "Step", rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return the mean binary cross-entropy over decisions and examples, and the right answers of all experts."""
@@ -93,7 +102,7 @@ class Task:
         right_BE = means_BEC.argmax(2) == labels_B[:, None]
         later = right_BE[:, 1:].flip(1).cumsum(1).flip(1) > 0
         target = (~right_BE[:, :-1] & later).to(wanted.dtype)
-        loss = F.binary_cross_entropy_with_logits(wanted, target, pos_weight=wanted.new_tensor(self.pos_weight))
+        loss = F.binary_cross_entropy_with_logits(wanted, target, pos_weight=wanted.new_tensor(self.method.pos_weight))
         return loss, right_BE[:, -1].sum()
 
 
@@ -101,7 +110,7 @@ class Task:
 class Method:
     """One phase over the router, class-balanced."""
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     fresh_head: ClassVar[bool] = False
     pos_weight: Annotated[float, Gt(0)] = 20.0
     """Weight of "another expert is wanted" in the loss: more experts the larger it is (the source's recipes: 100)."""
@@ -127,13 +136,6 @@ class Method:
             raise UserError(
                 f"ride_router has `scale` {self.scale:g} where `ensemble` and `loss` make {factor:g}: write it"
             )
-        sampler, task = registry.build("samplers", {"name": "class_balanced"}), Task(self.pos_weight)
+        sampler = registry.build("samplers", {"name": "class_balanced"})
+        task = Task(self, phase.ensemble.experts)
         return [replace(phase, head_only=True, task=task, sampler=sampler, ensemble=Consulted(phase.ensemble))]
-
-    def open(self, net: "Net", sample: "Sample", counts_C: Tensor) -> None:
-        """Put the router around the heads."""
-        if not isinstance(net.head, Heads):
-            raise UserError("ride_router chooses among experts: name an `ensemble`, such as ride")
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(streams.key("finetune", "router", 0))
-            net.head = Routed(net.head, net.features, net.classes, self)
