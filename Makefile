@@ -5,7 +5,7 @@ UV := .venv/bin/uv
 TORCH := $(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS),--torch-backend=$(or $(TORCH_BACKEND),cpu))
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test check docs envs ui report restore lock
+.PHONY: run test check docs envs ui report restore bench lock
 run: .venv/ready ; @$(PY) -m counterpoise run
 test: .venv/ready ; @$(PY) -m pytest
 check: .venv/ready ; @$(PY) -m counterpoise.devtools check
@@ -13,6 +13,7 @@ docs envs: .venv/ready ; @$(PY) -m counterpoise.devtools $@
 ui: .venv/ready ; @$(PY) -m counterpoise ui
 report: .venv/ready ; @$(PY) -m counterpoise report
 restore: .venv/ready ; @$(PY) -m counterpoise restore
+bench: .venv/ready ; @$(PY) -m benchmarks $(BENCH)
 
 .venv/ready: requirements.lock pyproject.toml
 	@echo "setting up .venv (once) ..."
