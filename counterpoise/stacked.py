@@ -236,7 +236,7 @@ class _Block:
         for run, state, epoch in zip(self.runs, self.states, epochs, strict=True):
             if not state.diverged:
                 phase = run.phases[number]
-                row = training.row(state, run.stage, run.seed, number, epoch, lr, every, phase, run.hook("validate"))
+                row = training.row(state, run.stage, run.seed, number, epoch, lr, every, phase, run.validate(phase))
                 self.partial.log(row, number)
                 state.loss_sum, state.hits = 0.0, 0
         self.loss_S.zero_()

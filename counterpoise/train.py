@@ -71,6 +71,8 @@ class Phase:
     mixing: Any = None
     ensemble: Any = None
     snapshots: int = 0
+    validates: bool = True
+    """Whether the history says how the network does in validation; not where its head is only made after training."""
     head_only: bool = False
     first: int = 0
     """Where this phase begins in a run of `total` steps whose schedule and optimiser go on across phases."""
@@ -210,6 +212,10 @@ class Run:
         """Call a hook, if there is one."""
         return self.hooks[name](*given) if name in self.hooks else None
 
+    def validate(self, phase: Phase) -> float | None:
+        """Return balanced accuracy in validation, for the history."""
+        return self.hook("validate") if phase.validates else None
+
 
 def snapshot_steps(phases: list[Phase]) -> set[int]:
     """Return the steps of the whole run after which test predictions are kept."""
@@ -289,7 +295,7 @@ def train(
                 state.seen[c] += n
             bar.update()
             if state.step % every == 0 or state.step == phase.steps:
-                log(row(state, stage, seed, number, epoch, lr, every, phase, run.hook("validate")), number)
+                log(row(state, stage, seed, number, epoch, lr, every, phase, run.validate(phase)), number)
                 _train_mode(net, phase)
                 state.loss_sum, state.hits = 0.0, 0
             if before + state.step in snapshots:

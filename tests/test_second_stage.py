@@ -145,7 +145,7 @@ def test_the_means_are_of_the_encoder_in_evaluation_mode(phase):
     strategy("nearest_class_mean", features="plain").close(net.train(), ROWS, None)
     assert encoder.num_batches_tracked == 0
     assert torch.allclose(net.head.means_CD, torch.tensor([[3.0, 0], [0, 3]]).double() / sqrt(1 + 1e-5))
-    assert strategy("nearest_class_mean").phases(phase) == [phase]
+    assert strategy("nearest_class_mean").phases(phase) == [replace(phase, validates=False)]
     with pytest.raises(UserError, match="ensemble"):
         strategy("nearest_class_mean").phases(replace(phase, ensemble=build("ensembles", "none")))
 
@@ -429,6 +429,15 @@ def test_a_killed_run_goes_on_to_the_byte(name, phase, monkeypatch):
         again, _ = fit(method, phase, head, resume=saved, **hooks)
         for (key, value), other in zip(whole.state_dict().items(), again.state_dict().values(), strict=True):
             assert torch.equal(value, other), key
+
+
+@pytest.mark.parametrize("name", ["nearest_class_mean", "prototypical_network", "crt"])
+def test_a_head_that_is_made_at_the_end_is_not_judged_before(name, phase):
+    asked = []
+    hooks = {"validate": lambda: asked.append("validation"), "snapshot": lambda step: asked.append("snapshot")}
+    fit(strategy(name, **LOOPED[name]), replace(phase, steps=4, snapshots=1), **hooks)
+    expected = ["validation", "validation", "snapshot", "validation", "validation"] if name == "crt" else []
+    assert asked == expected
 
 
 def test_selmix_raises_the_recall_it_aims_at(phase):

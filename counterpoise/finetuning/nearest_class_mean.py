@@ -9,10 +9,11 @@ priors and round Gaussians of variance 1/2, which nothing calibrates.
 Raises: ImpossibleCell for a class without a training example; UserError with an ensemble.
 Differs from the source: means are taken in float64. The paper normalises the mean (`plain` features, `cosine`), the
 official code the features (the default, `centred_unit` and `l2`; its `cos` is `dot` here). Centring uses the mean of
-all training rows, which the large classes dominate, as in the official code.
+all training rows, which the large classes dominate, as in the official code. The history says nothing of validation
+and no snapshots are kept: until the end the network has another head.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import torch
@@ -71,10 +72,10 @@ class Method:
     """Minus the squared distance, the cosine, or the dot product divided by the number of features."""
 
     def phases(self, phase: "Phase") -> "list[Phase]":
-        """Return the phase as configured: the means need no training of their own."""
+        """Return the phase as configured, without looks at the head that the means will replace."""
         if phase.ensemble is not None:
             raise UserError("nearest_class_mean takes one network's features: leave `ensemble` at none")
-        return [phase]
+        return [replace(phase, validates=False, snapshots=0)]
 
     def close(self, net: "Net", sample: "Sample", counts_C: Tensor) -> None:
         """Replace the head by the means."""

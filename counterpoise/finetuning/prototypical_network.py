@@ -10,7 +10,7 @@ batch that does not hold whole episodes; ImpossibleCell for a class without a tr
 Differs from the source: classes are the same in training and test, as in the study of X-rays, and afterwards the
 prototypes are the means of all training rows, without augmentation, kept as the linear head that section 2.4 derives.
 Logits leave out the squared norm of the query, which the softmax does not see. A batch may hold several episodes.
-Until the end the head is untrained, and so is what the history says of validation. Squared distances make steep losses:
+Until the end the head is untrained: no snapshots are kept, no validation. Squared distances make steep losses:
 with SGD a rate of .01 or less trains where .05 diverges (the paper uses Adam at .001).
 """
 
@@ -49,7 +49,8 @@ class Method:
         _own_loss.check("prototypical_network", phase)
         shots = self.supports + self.queries
         sampler = registry.build("samplers", {"name": "episodic_sampling", "ways": self.ways, "shots": shots})
-        return [replace(phase, sampler=sampler, task=Episodes(self.ways, self.supports, self.queries))]
+        task = Episodes(self.ways, self.supports, self.queries)
+        return [replace(phase, sampler=sampler, task=task, validates=False, snapshots=0)]
 
     @torch.no_grad()
     def close(self, net: "Net", sample: "Sample", counts_C: Tensor) -> None:
