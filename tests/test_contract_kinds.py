@@ -551,6 +551,103 @@ def test_a_strategy_spends_the_steps_it_is_given(name):
     assert phases == method.phases(given)
 
 
+# Semi-supervised learning ------------------------------------------------------------------------------------
+
+SEMI = [n for n in registry.names("semi_supervised") if n != "none"]
+LABELLED = {  # training counts of each class and a batch that such a training part can give
+    "three classes": ([80.0, 15.0, 5.0], [0, 1, 0, 2, 0, 0]),
+    "two classes": ([90.0, 10.0], [0, 1, 0, 0]),
+    "one example of a class": ([50.0, 7.0, 1.0], [0, 1, 2]),
+    "an absent class": ([50.0, 0.0, 7.0], [0, 2, 0, 0]),
+    "a batch of one": ([50.0, 7.0, 5.0], [1]),
+}
+
+
+def semi_step(name, case="three classes", number=50, brightness=255.0, **changed):
+    """Return a step of 100 on bright labelled and unlabelled images, and the generators that it was asked for."""
+    method, (counts, labels) = build("semi_supervised", name), LABELLED[case]
+    phase = train.Phase(
+        steps=100,
+        batch_size=len(labels),
+        task=method,
+        sampler=build("samplers", "none"),
+        loss=build("losses", "cross_entropy"),
+        augmentation=build("augmentation", "shift"),
+        optimizer=build("optimizers", "sgd"),
+        schedule=build("schedules", "constant"),
+    )
+    net = build_network(build("models", "mlp"), build("heads", "linear"), (1, 8, 8), len(counts), 0)
+    net.head.weight.data *= 30  # certain enough for its own labels to count
+    train.add_extra(net, [phase], "train", 0)
+    images = torch.rand(len(labels) * (1 + method.unlabelled_ratio), 1, 8, 8, generator=seeded(3)) * brightness
+    sample = train.Sample(images.numpy(), np.arange(len(labels)), np.array(labels), [100.0], [50.0])
+    seen = images.split([len(labels), len(labels) * method.unlabelled_ratio])
+    given = {"unlabelled_B": seen[1], "stream": lambda purpose: seeded(sum(map(ord, purpose)))} | changed
+    return train.Step(net, phase, sample, torch.tensor(counts), None, number, seen[0], torch.tensor(labels), **given)
+
+
+@pytest.mark.parametrize("name", SEMI)
+def test_what_learns_from_unlabelled_examples_says_how_many(name):
+    method = build("semi_supervised", name)
+    assert type(method.unlabelled_ratio) is int
+    assert method.unlabelled_ratio >= 1
+    with pytest.raises(UserError, match=f"^{name} needs unlabelled examples: set unlabelled.per_class$"):
+        method.objective(semi_step(name, unlabelled_B=None))
+
+
+@pytest.mark.parametrize("name", SEMI)
+@pytest.mark.parametrize("case", LABELLED)
+def test_unlabelled_examples_give_a_loss_that_flows_and_depends_on_the_step_alone(name, case):
+    found = []
+    for _ in range(2):
+        step = semi_step(name, case)
+        kept = step.images_B.clone(), step.unlabelled_B.clone()
+        with global_randomness_untouched():
+            loss, hits = step.phase.task.objective(step)
+        assert torch.equal(step.images_B, kept[0])
+        assert torch.equal(step.unlabelled_B, kept[1])
+        assert loss.shape == ()
+        assert loss.isfinite()
+        assert 0 <= int(hits) <= len(step.labels_B)
+        loss.backward()
+        own = {**dict(step.net.encoder.named_parameters()), **dict(step.net.head.named_parameters())}
+        assert all(p.grad is not None and p.grad.isfinite().all() for p in own.values())
+        found.append([loss, *(p.grad for p in own.values())])
+        assert not any(p.grad is not None for p in step.net.extra.parameters() if not p.requires_grad)
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+
+
+@pytest.mark.parametrize("name", SEMI)
+def test_unlabelled_examples_matter_and_extreme_ones_leave_the_loss_finite(name):
+    plain = semi_step(name)
+    darker = semi_step(name, unlabelled_B=plain.unlabelled_B.flip(0) * 0.2)
+    gradients = []
+    for step in (plain, darker):
+        step.phase.task.objective(step)[0].backward()
+        gradients.append(next(step.net.encoder.parameters()).grad)
+    assert not torch.equal(*gradients)
+    for brightness in (0.0, 1e5):
+        step = semi_step(name, brightness=brightness)
+        loss, _ = step.phase.task.objective(step)
+        loss.backward()
+        assert loss.isfinite()
+        assert all(p.grad.isfinite().all() for p in step.net.head.parameters())
+
+
+@pytest.mark.parametrize("name", SEMI)
+def test_what_is_remembered_of_unlabelled_examples_is_in_the_checkpoint(name):
+    first = semi_step(name, number=50)
+    first.phase.task.objective(first)
+    second = semi_step(name, number=50)
+    second.net.load_state_dict(first.net.state_dict())
+    results = []
+    for net in (first.net, second.net):
+        step = semi_step(name, number=51)
+        step.net = net
+        results.append(step.phase.task.objective(step)[0])
+    assert torch.equal(*results)
+
+
 # Rebalancing -------------------------------------------------------------------------------------------------
 
 
