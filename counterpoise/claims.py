@@ -41,7 +41,8 @@ FORMS: dict[str, tuple[str, ...]] = {  # the keys that each form needs beside `t
     "exists": ("A", "B", "share"),
     "ranks": (),
 }
-OPTIONAL = {"depends": ("direction",), "ranks": ("pairs",)}
+ACROSS = ("better", "no_worse", "close", "dominates", "interaction", "exists")  # forms that may have `across`
+OPTIONAL = {"depends": ("direction",), "ranks": ("pairs",)} | dict.fromkeys(ACROSS, ("across",))
 IN_RANKS = ("depends", "ranks")  # forms whose effect and margin are rank correlations
 
 
@@ -74,6 +75,8 @@ class Claim:
     direction: str = ""
     share: float = 0.5
     pairs: tuple[tuple[str, str], ...] = ()
+    across: str = ""
+    """The factor whose values are the unit, one mean each, for instance `data.name`; seeds where it is empty."""
 
     @property
     def cases(self) -> list[str]:
@@ -248,6 +251,7 @@ class _Reader:
             concerns=self.raw.get("concerns", ""),
             against=tuple(indices),
             key=self.raw.get("key", ""),
+            across=self.factor("across", self.raw["across"]) if "across" in self.raw else "",
             **self.specific(form),
         )
 

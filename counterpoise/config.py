@@ -62,6 +62,18 @@ class Pretrain(Training):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Inner:
+    """The inner folds of a nested cross-validation, on the training part alone; of classical models."""
+
+    folds: Count = 0
+    """Stratified folds whose out-of-fold predictions are the validation part; 0 for none."""
+    points: Steps = 1
+    """How many of the model's search points are tried, its own options first; the best is fitted on all rows."""
+    metric: Literal["average_precision", "log_loss", "f1", "balanced_accuracy"] = "average_precision"
+    """What is best: of the predictions out of fold; f1 and balanced accuracy at the best threshold of each point."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Finetune(Training):
     """The finetune stage."""
 
@@ -69,6 +81,8 @@ class Finetune(Training):
     """What is trained, in which order."""
     semi_supervised: dict = _method("semi_supervised", "none")
     """What is learned from unlabelled examples beside the labelled ones."""
+    inner: Inner = dataclasses.field(default_factory=Inner, metadata={"optional": True})
+    """How options are searched and out-of-fold predictions made."""
     snapshots: Count = 0
     """Test predictions kept on the way, equally spaced: for curves and `best_on_test`, never to choose a model."""
     replicate: Count = 0
@@ -107,6 +121,10 @@ class Recipe:
     """The data set."""
     imbalance: dict = _method("imbalance", "natural")
     """How many examples of each class training gets."""
+    split: dict = _method("splits", "official")
+    """Which rows are for training and which for testing, by seed."""
+    rows: Count = 0
+    """At most so many rows of the data, each class in proportion, the same for every seed; 0 for all."""
     label_noise: Annotated[float, Interval(ge=0, lt=1)] = 0.0
     """Share of training labels replaced by another class, drawn uniformly."""
     validation: Count = 0
@@ -115,6 +133,8 @@ class Recipe:
     """Share of the training part held out for validation, stratified."""
     unlabelled: Unlabelled = dataclasses.field(default_factory=Unlabelled, metadata={"optional": True})
     """What semi-supervised learning is given beside the labelled images."""
+    preprocessing: dict = _method("preprocessing", "standardise")
+    """How raw columns become a model's inputs; fitted on the training rows of a seed."""
     model: dict = _method("models")
     """The network or classical model."""
     head: dict = _method("heads", "linear")
@@ -280,6 +300,8 @@ def _resolve_method(spec: Config, kind: str, place: str) -> Config:
         registry.method(kind, spec["name"])(**options)  # its own __post_init__ checks options against each other
     except (ValueError, UserError) as error:
         raise UserError(f"{place}: {error}") from None
+    inner = registry.nested_kinds(kind, spec["name"])
+    options |= {key: _resolve_method(options[key], inner[key], f"{place}.{key}") for key in inner}
     return {"name": spec["name"], **json.loads(json.dumps(options))}
 
 
@@ -298,7 +320,13 @@ def _options(spec: Config, kind: str, place: str) -> Config:
             continue
         if key not in valid:
             raise UserError(f"{place}: {spec['name']} has no option '{key}'{nearest(key, valid)}")
-        checked[key] = check(hints[key], option, f"{place}.{key}")
+        if inner := registry.nested_kinds(kind, spec["name"]).get(key):
+            checked[key] = {"name": option} if isinstance(option, str) else option
+            if not isinstance(checked[key], dict) or "name" not in checked[key]:
+                raise _not_a_method(option, f"{place}.{key}")
+            _options(checked[key], inner, f"{place}.{key}")
+        else:
+            checked[key] = check(hints[key], option, f"{place}.{key}")
     return checked
 
 
@@ -385,5 +413,7 @@ def canonical_method(kind: str, spec: Config) -> Config:
     """Return a method's name with its version, and its options that are not at their default."""
     defaults = json.loads(json.dumps(registry.options(kind, spec["name"])))
     version = registry.method(kind, spec["name"]).version
-    kept = {k: v for k, v in spec.items() if k != "name" and v != defaults[k]}
+    inner = registry.nested_kinds(kind, spec["name"])
+    kept = {k: v for k, v in spec.items() if k != "name" and k not in inner and v != defaults[k]}
+    kept |= {k: canonical_method(inner[k], spec[k]) for k in inner}  # also at its default: its version counts
     return {"name": f"{spec['name']}@{version}", **kept}

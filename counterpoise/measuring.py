@@ -28,17 +28,34 @@ BASE_COLUMNS = ("case", "point", "seed", "selection", "split", "metric", "class"
 
 
 @dataclass(frozen=True)
+class Resampling:
+    """How the seeds of a study resample the rows of one table, if they do."""
+
+    folds: int = 1
+    """Seeds that make one repetition of a cross-validation."""
+    overlap: float = 0.0
+    """Rows tested on over rows trained on; 0 where the test part is the same for every seed."""
+
+
+ALONE = Resampling()
+
+
+@dataclass(frozen=True)
 class Evidence:
     """What the table says on one claim, before any level is chosen."""
 
     values: np.ndarray
-    """One value a seed, shape N; for `dominates` JN, the difference to each of j rivals."""
+    """One value a seed (or a table), shape N; for `dominates` JN, the difference to each of j rivals."""
     quantity: str
     per_point: list[dict[str, Any]]
     notes: list[str]
     diverged: int = 0
     widely: bool = True
     """Whether a dominating case keeps up at enough grid points."""
+    unit: str = "seeds"
+    """What the values are of."""
+    overlap: float = 0.0
+    """Of seeds that resample one table: `statistics.widened` must be applied before any test."""
 
     @property
     def n(self) -> int:
@@ -130,16 +147,52 @@ def _by_point(difference: pd.DataFrame) -> list[dict[str, Any]]:
     return [_describe(str(point), difference[point].to_numpy()) for point in difference]
 
 
-def measure(claim: Claim, table: pd.DataFrame, seeds: Collection[int], references: Sequence[Mapping]) -> Evidence:
+def measure(
+    claim: Claim,
+    table: pd.DataFrame,
+    seeds: Collection[int],
+    references: Sequence[Mapping],
+    resampling: Resampling = ALONE,
+) -> Evidence:
     """Measure a claim on the complete ones of `seeds`; `references` hold the published values of `against`."""
+    if claim.form in ("exists", "depends") and resampling.overlap and not claim.across:
+        raise UserError(
+            f"claim '{claim.text}': form {claim.form} takes independent runs, which folds of a table are not"
+        )
     if claim.form == "ranks":
-        return _ranking(claim, table, seeds, references)
-    special = {"dominates": _dominance, "depends": _dependence}
-    return special.get(claim.form, _difference)(claim, table, seeds)
+        return _ranking(claim, table, seeds, references, resampling)
+    if claim.form == "depends":
+        return _dependence(claim, table, seeds)
+    return (_dominance if claim.form == "dominates" else _difference)(claim, table, seeds, resampling)
 
 
-def _difference(claim: Claim, table: pd.DataFrame, seeds: Collection[int]) -> Evidence:
-    """Measure `better`, `no_worse`, `close`, `interaction` and `exists`: a mean difference a seed."""
+def _units(
+    claim: Claim, differences: list[pd.DataFrame], factors: pd.DataFrame, resampling: Resampling
+) -> tuple[np.ndarray, str, float]:
+    """Return one value a unit of each difference (seeds x points), what the unit is, and the overlap of resamplings.
+
+    Across tables the unit is the table. Otherwise it is the seed; but what a published number of the same table is
+    held to is a repetition of the cross-validation, since the rows are then given and only the folds are drawn.
+    """
+    if claim.across:
+        level = factors[claim.across]
+        means = [d.mean(axis=0).groupby(level).mean().to_numpy() for d in differences]
+        return np.stack(means), "tables" if claim.across == "data" else f"values of {claim.across}", 0.0
+    means = [d.mean(axis=1) for d in differences]
+    if claim.form == "close" and not isinstance(claim.to, str) and resampling.folds > 1:
+        runs = [repetitions(mean, resampling.folds).to_numpy() for mean in means]
+        return np.stack(runs), "repetitions", 0.0
+    return np.stack([mean.to_numpy() for mean in means]), "seeds", resampling.overlap
+
+
+def repetitions(values: pd.Series, folds: int) -> pd.Series:
+    """Return the mean over the folds of each repetition that is complete, from one value a seed."""
+    held = values.groupby(values.index // folds).agg(["mean", "count"])
+    return held.loc[held["count"] == folds, "mean"]
+
+
+def _difference(claim: Claim, table: pd.DataFrame, seeds: Collection[int], resampling: Resampling) -> Evidence:
+    """Measure `better`, `no_worse`, `close`, `interaction` and `exists`: a mean difference a unit."""
     arms = arms_of(claim, table, seeds)
     rival = claim.to if claim.form == "close" else claim.B
     assert not isinstance(rival, tuple)
@@ -149,18 +202,18 @@ def _difference(claim: Claim, table: pd.DataFrame, seeds: Collection[int]) -> Ev
         difference = difference - _contrast(replace(claim, A=claim.C), arms.wide, claim.D)
         other = f"{claim.D} minus {claim.C}" if claim.lower_is_better else f"{claim.C} minus {claim.D}"
         words = f"({words}) minus ({other})"
-    values = difference.mean(axis=1).to_numpy()
+    (values,), unit, overlap = _units(claim, [difference], arms.factors, resampling)
     if claim.form == "exists":
-        values, words = (values >= claim.margin).astype(float), f"share of seeds with {words} >= {claim.margin:g}"
-    return Evidence(values, words, _by_point(difference), arms.gaps, arms.diverged)
+        values, words = (values >= claim.margin).astype(float), f"share of {unit} with {words} >= {claim.margin:g}"
+    return Evidence(values, words, _by_point(difference), arms.gaps, arms.diverged, unit=unit, overlap=overlap)
 
 
-def _dominance(claim: Claim, table: pd.DataFrame, seeds: Collection[int]) -> Evidence:
+def _dominance(claim: Claim, table: pd.DataFrame, seeds: Collection[int], resampling: Resampling) -> Evidence:
     """Measure A against each rival; the points at which A trails the best of them by a margin."""
     arms = arms_of(claim, table, seeds)
     assert isinstance(claim.B, tuple)
     rivals = [_contrast(claim, arms.wide, rival) for rival in claim.B]
-    values = np.stack([difference.mean(axis=1).to_numpy() for difference in rivals])
+    values, unit, overlap = _units(claim, rivals, arms.factors, resampling)
     if not values.size:
         return Evidence(values, f"{claim.A} minus the best other", [], arms.gaps)
     points = np.stack([difference.mean(axis=0).to_numpy() for difference in rivals]).min(axis=0)
@@ -168,7 +221,7 @@ def _dominance(claim: Claim, table: pd.DataFrame, seeds: Collection[int]) -> Evi
     notes = [*arms.gaps, f"within {claim.margin:g} of the best at {kept} of {len(points)} grid points"]
     words = f"{claim.A} minus the best other ({claim.B[best]})"
     widely = kept >= DOMINATED * len(points)
-    return Evidence(values, words, _by_point(rivals[best]), notes, arms.diverged, widely)
+    return Evidence(values, words, _by_point(rivals[best]), notes, arms.diverged, widely, unit, overlap)
 
 
 def _dependence(claim: Claim, table: pd.DataFrame, seeds: Collection[int]) -> Evidence:
@@ -200,7 +253,9 @@ def _dependence(claim: Claim, table: pd.DataFrame, seeds: Collection[int]) -> Ev
     return Evidence(-rho if claim.direction == "down" else rho, words, per_point, arms.gaps, arms.diverged)
 
 
-def _ranking(claim: Claim, table: pd.DataFrame, seeds: Collection[int], references: Sequence[Mapping]) -> Evidence:
+def _ranking(
+    claim: Claim, table: pd.DataFrame, seeds: Collection[int], references: Sequence[Mapping], resampling: Resampling
+) -> Evidence:
     """Measure each seed's Kendall tau (1938) over published pairs: pairs kept minus pairs turned round."""
     kept: list[pd.Series] = []
     notes: list[str] = []
@@ -209,6 +264,8 @@ def _ranking(claim: Claim, table: pd.DataFrame, seeds: Collection[int], referenc
     for better, worse, on, published in pairs:
         arms = arms_of(replace(claim, on=on), table, seeds, better, worse)
         difference = _contrast(replace(claim, A=better), arms.wide, worse).mean(axis=1)
+        if resampling.folds > 1:  # the order of a table is that of its repetitions' means
+            difference = repetitions(difference, resampling.folds)
         diverged, notes = max(diverged, arms.diverged), notes + arms.gaps
         if published is None or len(difference) < 2 or _exceeds_noise(published, float(difference.std())):
             kept.append(difference.rename(f"{better} > {worse}"))
@@ -217,7 +274,8 @@ def _ranking(claim: Claim, table: pd.DataFrame, seeds: Collection[int], referenc
     signs = table_of_pairs.where(table_of_pairs.abs() > st.IDENTICAL, 0.0).apply(np.sign)
     per_pair = [_describe(str(pair), signs.iloc[:, i].to_numpy()) for i, pair in enumerate(signs)]
     words = f"mean Kendall tau over {len(kept)} published pairs"
-    return Evidence(signs.mean(axis=1).to_numpy(), words, per_pair, notes, diverged)
+    unit = "repetitions" if resampling.folds > 1 else "seeds"
+    return Evidence(signs.mean(axis=1).to_numpy(), words, per_pair, notes, diverged, unit=unit)
 
 
 def _published_pairs(claim: Claim, table: pd.DataFrame, references: Sequence[Mapping]) -> Iterator[tuple]:

@@ -41,6 +41,7 @@ def compute(labels_N: Tensor, scores: Scores, design_C: Tensor) -> Values:
     ranking = rank(labels_N, scores.ranking_BC, PRECISION)
     return {
         **_of_counts(matrix_CC, design_C),
+        **_of_two(matrix_CC, ranking.auprc_C, design_C),
         **_of_probabilities(labels_N, scores.log_prob_BC),
         ("auc_ovr", None): ranking.auc_ovr,
         ("auc_ovo", None): ranking.auc_ovo,
@@ -50,11 +51,34 @@ def compute(labels_N: Tensor, scores: Scores, design_C: Tensor) -> Values:
     }
 
 
+def _of_two(matrix_CC: Tensor, auprc_C: Tensor, design_C: Tensor) -> Values:
+    """Return, of two classes, what is measured of the positive one, the rarer; nothing of more classes.
+
+    F1 and precision are 0 where nothing is called positive. Average precision is the positive class's own.
+    """
+    if len(matrix_CC) != 2:
+        return {}
+    positive = positive_class(design_C)
+    hits, said = float(matrix_CC[positive, positive]), float(matrix_CC[:, positive].sum())
+    actual = float(matrix_CC[positive].sum())
+    return {
+        ("f1", None): 2 * hits / (said + actual),
+        ("precision", None): hits / said if said else 0.0,
+        ("positive_recall", None): hits / actual,
+        ("average_precision", None): float(auprc_C[positive]),
+    }
+
+
+def positive_class(design_C: Tensor | list[int]) -> int:
+    """Return the rarer of two classes; class 1 if they are equal."""
+    return 1 if design_C[1] <= design_C[0] else 0
+
+
 def _recall_at_precision(recall_C: Tensor, design_C: Tensor) -> float:
     """Return that of the minority of two classes (class 1 if they are equal), else the mean over classes."""
     if len(recall_C) > 2:
         return float(recall_C.mean())
-    return float(recall_C[1 if design_C[1] <= design_C[0] else 0])
+    return float(recall_C[positive_class(design_C)])
 
 
 def confusion(labels_N: Tensor, decision_NC: Tensor) -> Tensor:
@@ -143,9 +167,12 @@ def chance(design_C: list[int]) -> Values:
     num_classes = len(design_C)
     guess = 1 / num_classes
     members = groups(design_C)
+    # Of a rare positive class these are worth about its prevalence, which is not known here: 0 flatters nobody.
+    of_two = ("f1", "precision", "positive_recall", "average_precision") if num_classes == 2 else ()
     same = ("accuracy", "balanced_accuracy", "worst_recall", "macro_f1", "g_mean", "h_mean", "auprc")
     return {
         **{(name, None): guess for name in same},
+        **{(name, None): 0.0 for name in of_two},
         **{(f"{name}_recall", None): guess if classes else None for name, classes in members.items()},
         **{(name, c): guess for name in ("recall", "auprc") for c in range(num_classes)},
         **{("prevalence", c): None for c in range(num_classes)},

@@ -84,7 +84,7 @@ class Plan:
         drawn = cell(
             "sample",
             f"{data}-{recipe['imbalance']['name']}",
-            ("imbalance", "label_noise", "validation", "validation_fraction", "unlabelled"),
+            ("imbalance", "split", "rows", "label_noise", "validation", "validation_fraction", "unlabelled"),
             {"data": prepared},
             redraw=recipe["sample"] if _redraws(sampler) else None,
         )
@@ -95,7 +95,7 @@ class Plan:
             started = cell(
                 "pretrain",
                 f"{data}-{model}-{pretraining}",
-                ("model", "head", "ensemble", "execution", "pretrain"),
+                ("preprocessing", "model", "head", "ensemble", "execution", "pretrain"),
                 inputs,
                 **given,
             )
@@ -103,7 +103,7 @@ class Plan:
         tuned = cell(
             "finetune",
             f"{data}-{model}-{_title(pretraining, sampler)}",
-            ("model", "head", "ensemble", "execution", "sample", "finetune"),
+            ("preprocessing", "model", "head", "ensemble", "execution", "sample", "finetune"),
             inputs,
         )
         scored = cell(
@@ -200,4 +200,4 @@ def _title(*names: str) -> str:
 
 def data_hash(recipe: Config) -> str:
     """Return the digest of the decoded data that a recipe trains and tests on."""
-    return registry.method("datasets", recipe["data"]["name"]).data_hash[:16]
+    return registry.build("datasets", recipe["data"]).data_hash[:16]

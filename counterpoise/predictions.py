@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from counterpoise import records, train
+from counterpoise import records
+from counterpoise.inputs import Inputs
 from counterpoise.train import Sample
 
 Logits = Callable[[np.ndarray, np.ndarray], np.ndarray]  # (x, ids) -> logits_NC
@@ -21,37 +22,29 @@ class Predictions:
     """The rows of `predictions.parquet`: logits of every seed, selection and split."""
 
     def __init__(self, data: Path) -> None:
-        self.data, meta = data, records.read_json(data / "meta.json") if (data / "meta.json").exists() else {}
-        self.classes, self.shape = meta.get("classes", []), tuple(meta.get("shape", ()))
+        meta = records.read_json(data / "meta.json") if (data / "meta.json").exists() else {}
+        self.classes = meta.get("classes", [])
         self.unique: dict[str, list[int]] = {}
         self.design: dict[str, list[int]] = {}
         self.seen: dict[str, list[int]] = {}
         self.heads: dict[str, dict[str, list[float]]] = {}
         self.parts: list[tuple[int, str, str, np.ndarray, np.ndarray, np.ndarray]] = []
 
-    def begin(self, seed: int, sample: Path, counts: Tensor) -> None:
-        """Start a seed: open its validation and unlabelled parts."""
-        import pyarrow.parquet as pq
-
-        def part(name: str) -> tuple[np.ndarray, np.ndarray]:
-            held = pq.read_table(sample / "split.parquet", filters=[("seed", "=", seed), ("part", "=", name)])
-            return held["id"].to_numpy().copy(), held["label"].to_numpy().copy()
-
-        self.seed, self.val, self.hidden = seed, part("val"), part("unlabelled")
-        self.unique[str(seed)] = [int(n) for n in counts]
-        self.design[str(seed)] = records.read_json(sample / "statistics.json")[str(seed)]["design_counts"]
-        self.train_x, self.test_x = (train.open_array(self.data, n) for n in ("train_x", "test_x"))
-        self.train_y, self.test_y = (train.open_array(self.data, n) for n in ("train_y", "test_y"))
+    def begin(self, inputs: Inputs) -> None:
+        """Start a seed."""
+        self.seed, self.inputs = inputs.seed, inputs
+        self.unique[str(inputs.seed)] = [int(n) for n in inputs.counts]
+        self.design[str(inputs.seed)] = inputs.statistics["design_counts"]
 
     def unlabelled(self, rows: Sample) -> Sample | None:
         """Return the unlabelled rows, standardised as the labelled ones; None where there are none."""
-        ids, labels = self.hidden
-        return Sample(self.train_x, ids, labels, rows.mean, rows.std) if len(ids) else None
+        ids, labels = self.inputs.hidden
+        return Sample(self.inputs.pool, ids, labels, rows.mean, rows.std) if len(ids) else None
 
     def validation(self) -> tuple[Tensor, Tensor] | None:
         """Return raw inputs and labels of the validation part; None where there is none."""
-        ids, labels = self.val
-        return (torch.from_numpy(self.train_x[ids]).float(), torch.from_numpy(labels)) if len(ids) else None
+        ids, labels = self.inputs.val
+        return (torch.from_numpy(self.inputs.pool[ids]).float(), torch.from_numpy(labels)) if len(ids) else None
 
     def describe_head(self, head: torch.nn.Module) -> None:
         """Keep what a post-hoc rescaling of a linear classifier needs: the norms of its rows and its bias."""
@@ -59,45 +52,41 @@ class Predictions:
             norms, bias = head.weight.detach().double().norm(dim=1), head.bias.detach().double()
             self.heads[str(self.seed)] = {"norm": norms.tolist(), "bias": bias.tolist()}
 
-    def validate(self, logits: Logits, val: tuple[np.ndarray, np.ndarray]) -> float | None:
-        """Return balanced accuracy on a validation part, for the history; None where there is none."""
-        ids, labels = val
-        if not len(ids):
-            return None
-        return _balanced_accuracy(logits(self.train_x, ids), labels)
-
-    def add_last(self, rows: Sample, logits: Logits) -> dict[str, Any] | None:
-        """Add the final predictions; return why the seed counts as diverged, if it does."""
-        ids, labels = rows.ids.numpy(), rows.labels.numpy()
-        train_logits = logits(self.train_x, ids)
-        present = len(np.unique(labels))
-        if present > 1 and _balanced_accuracy(train_logits, labels) <= 1 / present + 1e-9:
+    def add_last(self, logits: Logits) -> dict[str, Any] | None:
+        """Add a network's final predictions; return why the seed counts as diverged, if it does."""
+        inputs = self.inputs
+        train_logits = logits(inputs.pool, inputs.train[0])
+        if at_chance(train_logits, inputs.train[1]):
             return {"step": None, "epoch": None, "lr": None, "reason": "chance level on the training data"}
-        test = np.arange(len(self.test_y))
-        self._add("last", "train", ids, labels, train_logits)
-        if len(self.val[0]):
-            self._add("last", "val", *self.val, logits(self.train_x, self.val[0]))
-        self._add("last", "test", test, self.test_y, logits(self.test_x, test))
+        self.add("train", *inputs.train, train_logits)
+        if len(inputs.val[0]):
+            self.add("val", *inputs.val, logits(inputs.pool, inputs.val[0]))
+        self.add("test", *inputs.test, logits(inputs.tests, inputs.test[0]))
         return None
 
-    def keep_snapshot(self, seed: int, step: int, logits: Logits, folder: Path) -> None:
+    def add(self, split: str, ids: np.ndarray, labels: np.ndarray, logits: np.ndarray) -> None:
+        """Add the final predictions of one part."""
+        self._add("last", split, ids, labels, logits)
+
+    def keep_snapshot(self, inputs: Inputs, step: int, logits: Logits, folder: Path) -> None:
         """Write the test logits of a step to `folder`, so that a resumed run has them."""
-        kept = logits(self.test_x, np.arange(len(self.test_y)))
-        records.write_array(self._snapshot(seed, step, folder), kept)
+        kept = logits(inputs.tests, inputs.test[0])
+        records.write_array(self._snapshot(inputs.seed, step, folder), kept)
 
     def add_snapshot(self, step: int, folder: Path) -> None:
         """Add the test predictions that `keep_snapshot` wrote."""
         kept = np.load(self._snapshot(self.seed, step, folder), allow_pickle=False)
-        self._add(f"step-{step:06d}", "test", np.arange(len(self.test_y)), self.test_y, kept)
+        self._add(f"step-{step:06d}", "test", *self.inputs.test, kept)
 
     def add_experts(self, outputs: Callable[[np.ndarray, np.ndarray], Tensor], augment: Callable) -> None:
         """Add each expert's test predictions, on the images and on two augmented views of them."""
-        test = np.arange(len(self.test_y))
-        views = [augment(torch.from_numpy(self.test_x[test]).float(), view).numpy() for view in (1, 2)]
-        for split, x in zip(("test", "view-1", "view-2"), (self.test_x, *views), strict=True):
-            out_NEC = outputs(x, test).numpy()
+        ids, labels = self.inputs.test
+        x = self.inputs.tests[ids]
+        views = [augment(torch.from_numpy(x).float(), view).numpy() for view in (1, 2)]
+        for split, seen in zip(("test", "view-1", "view-2"), (x, *views), strict=True):
+            out_NEC = outputs(seen, np.arange(len(ids))).numpy()
             for e in range(out_NEC.shape[1]):
-                self._add(f"expert-{e}", split, test, self.test_y, out_NEC[:, e])
+                self._add(f"expert-{e}", split, ids, labels, out_NEC[:, e])
 
     def drop(self, seed: int) -> None:
         """Forget the rows of a diverged seed."""
@@ -143,6 +132,29 @@ class Predictions:
 
     def _add(self, selection: str, split: str, ids: np.ndarray, labels: np.ndarray, logits: np.ndarray) -> None:
         self.parts.append((self.seed, selection, split, ids, labels, logits))
+
+
+def at_chance(logits_NC: np.ndarray, labels_N: np.ndarray) -> bool:
+    """Return whether a network is no better than a guess on what it was trained on.
+
+    Two classes may all be called the frequent one and still be told apart: then their ranking must fail as well.
+    """
+    present = np.unique(labels_N)
+    if len(present) < 2 or _balanced_accuracy(logits_NC, labels_N) > 1 / len(present) + 1e-9:
+        return False
+    if logits_NC.shape[1] > 2 or not np.isfinite(logits_NC).all():
+        return True
+    from scipy.stats import mannwhitneyu
+
+    margin_N = logits_NC[:, 1] - logits_NC[:, 0]
+    pairs = mannwhitneyu(margin_N[labels_N == 1], margin_N[labels_N == 0]).statistic
+    return float(pairs) <= 0.5 * (labels_N == 1).sum() * (labels_N == 0).sum()
+
+
+def validate(inputs: Inputs, logits: Logits) -> float | None:
+    """Return balanced accuracy on the validation part, for the history; None where there is none."""
+    ids, labels = inputs.val
+    return _balanced_accuracy(logits(inputs.pool, ids), labels) if len(ids) else None
 
 
 def _balanced_accuracy(logits_NC: np.ndarray, labels_N: np.ndarray) -> float:

@@ -56,6 +56,7 @@ def check_claims(about: dict[str, Any], kind: str, where: str) -> None:
     from counterpoise import metrics
     from counterpoise.claims import parse_claims
 
+    known = {name for counts in ([3, 2, 1], [2, 1]) for name, label in metrics.chance(counts) if label is None}
     factors: dict[str, list[Any]] = {}
     for entry in about["entries"]:
         for name, value in entry["factors"].items():
@@ -65,7 +66,7 @@ def check_claims(about: dict[str, Any], kind: str, where: str) -> None:
         about[kind],
         cases=about["cases"],
         factors=factors,
-        metrics=sorted({name for name, label in metrics.chance([3, 2, 1]) if label is None}),
+        metrics=sorted(known),
         primary=about["primary"],
         where=where,
     )
@@ -84,11 +85,17 @@ def check_sample(recipe: Config, seeds: list[int], where: str) -> None:
 
     from counterpoise.stages.sample import class_counts, class_order
 
-    dataset = registry.method("datasets", recipe["data"]["name"])
+    dataset = registry.build("datasets", recipe["data"])
     sampler = recipe["sample"]
     redraws = hasattr(registry.method("samplers", sampler["name"]), "redraw")
     cfg = {**recipe, "redraw": sampler} if redraws else recipe
     available_C = np.array(dataset.train_counts)
+    split = registry.build("splits", recipe["split"])
+    if limit := recipe["rows"]:
+        available_C = available_C * min(1.0, limit / available_C.sum())
+    available_C = np.maximum(1, available_C / (1 + getattr(split, "overlap", 0))).astype(np.int64)
+    if (folds := getattr(split, "folds", 1)) and len(seeds) % folds:
+        raise UserError(f"{where}, split: {len(seeds)} seeds do not fill repetitions of {folds} folds")
     for seed in seeds:
         try:
             class_counts(cfg, available_C, class_order(cfg, len(available_C), seed))
@@ -102,7 +109,11 @@ def check_model(recipe: Config, seeds: list[int], where: str) -> None:
 
     model, dataset = (registry.build(kind, recipe[key]) for kind, key in (("models", "model"), ("datasets", "data")))
     if getattr(model, "classical", False):
-        return
+        return check_classical(recipe, model, where)
+    if recipe["finetune"]["inner"]["folds"]:
+        raise UserError(f"{where}, finetune.inner: only classical models are searched on inner folds")
+    if hasattr(registry.method("preprocessing", recipe["preprocessing"]["name"]), "fit"):
+        return  # how many inputs there will be depends on the training rows
     channels, *sides = dataset.shape
     shape = (channels, *(side // getattr(dataset, "pool", 1) for side in sides))
     try:
@@ -114,6 +125,24 @@ def check_model(recipe: Config, seeds: list[int], where: str) -> None:
         raise UserError(
             f"{where}, model: {recipe['model']['name']} does not fit {recipe['data']['name']} ({shown}): {reason}"
         ) from None
+
+
+def check_classical(recipe: Config, model: Any, where: str) -> None:
+    """Hold what a classical model is given to what it takes."""
+    loss, name = recipe["finetune"]["loss"], recipe["model"]["name"]
+    if loss["name"] != "cross_entropy":
+        weighted = [n for n in registry.names("losses") if hasattr(registry.method("losses", n), "weights")]
+        if not hasattr(registry.method("losses", loss["name"]), "weights"):
+            raise UserError(
+                f"{where}, finetune.loss: {name} is fitted by its own loss; of losses it takes the class weights, "
+                f"and {loss['name']} has none (those that do: {', '.join(weighted)})"
+            )
+        if not getattr(model, "weighted", True):
+            raise UserError(f"{where}, finetune.loss: {name} takes no class weights; resample, or move the threshold")
+    if recipe["pretrain"]["method"]["name"] != "none":
+        raise UserError(f"{where}, pretrain.method: {name} is fitted in one go and cannot be pretrained")
+    if getattr(model, "binary", False) and len(registry.build("datasets", recipe["data"]).classes) != 2:
+        raise UserError(f"{where}, model: {name} is for two classes, {recipe['data']['name']} has more")
 
 
 def check_training(recipe: Config, seeds: list[int], where: str) -> None:
@@ -182,8 +211,9 @@ def check_validation(recipe: Config, where: str) -> None:
     specs["evaluate.rebalancing"] = "rebalancing", recipe["evaluate"]["rebalancing"]
     for key, (kind, spec) in specs.items():
         needs = getattr(registry.build(kind, spec), "needs_validation", False)
-        if needs and not recipe["validation"] and not recipe["validation_fraction"]:
+        inner = recipe["finetune"]["inner"]["folds"]
+        if needs and not inner and not recipe["validation"] and not recipe["validation_fraction"]:
             raise UserError(
                 f"{where}, {key}: {spec['name']} is fitted on a validation part and there is none; "
-                "set validation or validation_fraction"
+                "set validation or validation_fraction (of a classical model, finetune.inner.folds)"
             )

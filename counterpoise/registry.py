@@ -17,6 +17,8 @@ from counterpoise.errors import UserError, nearest
 KINDS = (
     "datasets",
     "imbalance",
+    "splits",
+    "preprocessing",
     "samplers",
     "models",
     "heads",
@@ -57,6 +59,12 @@ def build(kind: str, spec: dict[str, Any]) -> Any:
 def nested(kind: str, default: str) -> Any:
     """Return the field of a method's option that is itself a method, for instance the base learner of an ensemble."""
     return dataclasses.field(default_factory=lambda: {"name": default}, metadata={"kind": kind})
+
+
+@cache
+def nested_kinds(kind: str, name: str) -> dict[str, str]:
+    """Return the options of a method that are methods themselves, with their kinds."""
+    return {f.name: f.metadata["kind"] for f in dataclasses.fields(method(kind, name)) if "kind" in f.metadata}
 
 
 def options(kind: str, name: str) -> dict[str, Any]:

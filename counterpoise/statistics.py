@@ -29,6 +29,18 @@ def _moments(values_N: ArrayLike) -> tuple[Array, Array, int]:
     return mean, np.where(same, 0.0, values.std(-1, ddof=1)), n
 
 
+def widened(values: ArrayLike, overlap: float) -> Array:
+    """Return values with the same mean whose plain t statistics are those of the corrected resampled t-test.
+
+    Nadeau and Bengio 2003: over J resamplings of one table the variance of the mean is not s^2 / J but
+    s^2 (1 / J + overlap), `overlap` being the rows tested on over the rows trained on, because the resamplings share
+    rows. So deviations are stretched by sqrt(1 + J overlap). At overlap 0 the values are returned.
+    """
+    values = np.asarray(values, dtype=float)
+    mean = values.mean(-1, keepdims=True)
+    return mean + (values - mean) * math.sqrt(1 + values.shape[-1] * overlap) if overlap else values
+
+
 def t_interval(values_N: ArrayLike, alpha: float | Array) -> tuple[Array, Array, Array]:
     """Return mean, lower and upper limit of Student's interval for the mean over seeds (n >= 2)."""
     from scipy.special import stdtrit

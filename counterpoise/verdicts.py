@@ -13,7 +13,7 @@ import pandas as pd
 from counterpoise import statistics as st
 from counterpoise.claims import IN_RANKS, MARGIN, Claim
 from counterpoise.errors import UserError
-from counterpoise.measuring import ALPHA, Evidence, arm_of, arms_of, measure, place_of
+from counterpoise.measuring import ALONE, ALPHA, Evidence, Resampling, arm_of, arms_of, measure, place_of, repetitions
 
 LOOK_ALPHA = 0.019
 """Alpha of each look at n, 2n and 4n seeds: holds the three together at .05 from n = 5 on. Pocock's .022 is
@@ -23,7 +23,12 @@ TIES = 1 / 3  # share of exact ties from which coverage falls under 94 % at smal
 
 
 def _agreements(
-    claim: Claim, table: pd.DataFrame, seeds: Collection[int], references: Sequence[Mapping], scale: str
+    claim: Claim,
+    table: pd.DataFrame,
+    seeds: Collection[int],
+    references: Sequence[Mapping],
+    scale: str,
+    folds: int,
 ) -> list[dict[str, Any]]:
     """Compare our values with the published ones of `against`; a difference where both arms are published."""
     places: dict[str, dict[str, Mapping]] = {}
@@ -35,12 +40,12 @@ def _agreements(
         groups = [[reference] for reference in here.values()]
         if claim.A in here and isinstance(claim.B, str) and claim.B in here:
             groups = [[here.pop(claim.A), here.pop(claim.B)], *([reference] for reference in here.values())]
-        found += [_compare(claim, table, seeds, group, scale) for group in groups]
+        found += [_compare(claim, table, seeds, group, scale, folds) for group in groups]
     return found
 
 
 def _compare(
-    claim: Claim, table: pd.DataFrame, seeds: Collection[int], group: list[Mapping], scale: str
+    claim: Claim, table: pd.DataFrame, seeds: Collection[int], group: list[Mapping], scale: str, folds: int
 ) -> dict[str, Any]:
     """Compare one published value, or the difference of two, with our untransformed seed values."""
     published = group[0]["value"] - sum(reference["value"] for reference in group[1:])
@@ -64,6 +69,10 @@ def _compare(
     ours = arm_of(wide, cases[0]).mean(axis=1)
     for case in cases[1:]:
         ours = ours - arm_of(wide, case).mean(axis=1)
+    if folds > 1:  # a published number of the same table is a mean over the folds of a repetition
+        ours = repetitions(ours, folds)
+        if len(ours) < 2:
+            return result | {"outcome": "not comparable", "why": "fewer than 2 complete repetitions"}
     sds = [reference["sd"] for reference in group if reference.get("sd") is not None]
     outcome, low, high = st.agreement(
         ours.to_numpy(),
@@ -79,7 +88,7 @@ def _compare(
 
 def _p(claim: Claim, evidence: Evidence) -> float:
     """Return the level at which the claim's interval begins to decide it; 1 without an interval."""
-    values = evidence.values
+    values = st.widened(evidence.values, evidence.overlap)
     if evidence.n < 2:
         return 1.0
     if claim.form == "exists":
@@ -127,7 +136,10 @@ def _sentence(claim: Claim, evidence: Evidence, scale: str, settings: Mapping[st
     seen += ", chosen on the test part: published protocol only" if claim.selection == "best_on_test" else ""
     result = "was not measured" if estimate is None else "was {:+.4f} [{:+.4f}, {:+.4f}]".format(*estimate)
     lost = f"; diverged {evidence.diverged} of {evidence.n}" if evidence.diverged else ""
-    return f"{place}: {evidence.quantity} in {unit} ({seen}) {result} (n = {evidence.n} seeds{lost})."
+    widened = ", folds of one table: corrected resampled t" if evidence.overlap else ""
+    return (
+        f"{place}: {evidence.quantity} in {unit} ({seen}) {result} (n = {evidence.n} {evidence.unit}{widened}{lost})."
+    )
 
 
 def judge(
@@ -142,6 +154,7 @@ def judge(
     family_size: int | None = None,
     settings: Mapping[str, Any] | None = None,
     gate: Mapping[str, Any] | None = None,
+    resampling: Resampling = ALONE,
 ) -> list[dict[str, Any]]:
     """Give every claim of a study its verdict; the returned rows are ready for JSON.
 
@@ -158,14 +171,16 @@ def judge(
             valid = f"positions 0 to {len(references) - 1}" if references else "none: there is no reference"
             raise UserError(f"claim {number}: against: found {list(claim.against)}, expected {valid}")
     fixed = range(seeds) if isinstance(seeds, int) else seeds
-    evidence = [measure(claim, table, fixed, references) for claim in claims]
+    evidence = [measure(claim, table, fixed, references, resampling) for claim in claims]
     p = np.array([_p(claim, found) for claim, found in zip(claims, evidence, strict=True)])
     size = max(family_size or 0, len(claims))
     alphas = st.holm_alphas(p, LOOK_ALPHA if extendable else ALPHA, size)
     adjusted = st.holm(p, size)
     rows = []
     for i, (claim, found) in enumerate(zip(claims, evidence, strict=True)):
-        compared = [] if claim.form == "ranks" else _agreements(claim, table, fixed, references, scale)
+        compared = []
+        if claim.form != "ranks":
+            compared = _agreements(claim, table, fixed, references, scale, resampling.folds)
         row = _row(claim, found, float(alphas[i]), len(fixed), scale, compared, _no_headroom(claim, gate))
         estimate = None if row["interval"] is None else (row["effect"], *row["interval"])
         rows.append(
@@ -190,7 +205,7 @@ def _row(
     effect = interval = detectable = settle = None
     outcome = "inconclusive"
     if n >= 2:
-        effect, low, high = _interval(claim, evidence.values, alpha)
+        effect, low, high = _interval(claim, st.widened(evidence.values, evidence.overlap), alpha)
         interval = [low, high]
         line = claim.share if claim.form == "exists" else claim.margin
         either = claim.form == "depends" and not claim.direction
@@ -198,9 +213,9 @@ def _row(
         detectable, settle = _power(claim, evidence, alpha)
         notes += _warnings(claim, evidence.values)
     else:
-        notes.append(f"{n} complete seeds: an interval needs 2")
+        notes.append(f"{n} complete {evidence.unit}: an interval needs 2")
     if outcome == "inconclusive" and n >= 2:
-        notes.append(_unsettled(claim, n, seeds, detectable, settle))
+        notes.append(_unsettled(claim, evidence, seeds, detectable, settle))
     failing = [entry for entry in compared if entry["outcome"] in ("disagrees", "not shown")]
     if outcome == "reproduced" and (failing or not evidence.widely):
         outcome = "ordering only"
@@ -252,19 +267,20 @@ def _power(claim: Claim, evidence: Evidence, alpha: float) -> tuple[float | None
     """Return the smallest detectable effect at 80 % power and the seeds that would settle the claim."""
     if claim.form == "exists":
         return st.smallest_detectable_share(evidence.n, claim.share, alpha), None
-    values = np.atleast_2d(evidence.values)
+    values = np.atleast_2d(st.widened(evidence.values, evidence.overlap))
     sd = float(values[values.mean(axis=1).argmin()].std(ddof=1))  # of the toughest rival
-    return (
-        st.smallest_detectable(sd, evidence.n, alpha),
-        st.seeds_to_settle(sd, evidence.n, claim.margin, alpha),
-    )
+    settle = None if evidence.overlap else st.seeds_to_settle(sd, evidence.n, claim.margin, alpha)
+    return st.smallest_detectable(sd, evidence.n, alpha), settle
 
 
-def _unsettled(claim: Claim, n: int, seeds: int, detectable: float | None, settle: int | None) -> str:
+def _unsettled(claim: Claim, evidence: Evidence, seeds: int, detectable: float | None, settle: int | None) -> str:
     """Say what an inconclusive claim could have shown, and why it could not show less."""
+    n, unit = evidence.n, evidence.unit
     power = "never show such a share" if detectable is None else f"show {detectable:.3g} with 80 % power"
-    told = f"undecided: {n} seeds can {power}"
-    if claim.form != "exists":
+    told = f"undecided: {n} {unit} can {power}"
+    if evidence.overlap:
+        told += f", the margin is {claim.margin:g}; more folds of the same rows hardly help, more rows or tables would"
+    elif claim.form != "exists":
         more = "over 100,000" if settle is None else str(settle)
-        told += f", the margin is {claim.margin:g}, and {more} seeds would settle it"
-    return f"{told}; the study fixed {seeds}"
+        told += f", the margin is {claim.margin:g}, and {more} {unit} would settle it"
+    return f"{told}; the study fixed {seeds}" + ("" if unit == "seeds" else " seeds")

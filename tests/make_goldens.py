@@ -25,6 +25,7 @@ import numpy as np
 import torch
 
 from counterpoise import registry, train
+from counterpoise.columns import Column
 from counterpoise.errors import nearest
 from counterpoise.network import Net
 from counterpoise.network import build as build_network
@@ -83,7 +84,7 @@ ALONG: dict[str, dict[str, dict[str, Any]]] = {
 }
 # They compute nothing themselves; a data set's golden is its `data_hash`.
 WITHOUT = {"pretraining.none", "pretraining.checkpoint", "finetuning.fit"}
-WITHOUT |= {"ensembles.none", "mixing.none", "semi_supervised.none"}
+WITHOUT |= {"ensembles.none", "mixing.none", "semi_supervised.none", "splits.official", "preprocessing.standardise"}
 KEYS = [
     f"{kind}.{name}" for kind in registry.KINDS if kind != "datasets" for name in registry.names(kind)
     if f"{kind}.{name}" not in WITHOUT
@@ -198,7 +199,12 @@ def training(role: str) -> Callable[[dict[str, Any]], Any]:
 
 
 def sampling(spec: dict[str, Any]) -> Any:
-    """Train on a sampler; where it asks for other rows, hold which as well."""
+    """Train on a sampler; where it asks for other rows, hold which as well; or hold the rows that it makes."""
+    if hasattr(sampler := registry.build("samplers", spec), "resample"):
+        is_image = hasattr(sampler, "steps_gan")
+        x, y = rows(8).raw.numpy(), rows(8).labels.numpy()
+        made = sampler.resample(x if is_image else x[:, 0, 0, :4], y, () if is_image else NUMBERS, generator())
+        return {"rows": summary(torch.from_numpy(made[0].copy())), "seen": np.bincount(made[1]).tolist()}
     redraw = getattr(registry.build("samplers", spec), "redraw", None)
     counts = {"redraw": redraw(np.array(COUNTS), np.full(len(COUNTS), 40)).tolist()} if redraw else {}
     return training("sampler")(spec) | counts
@@ -210,6 +216,8 @@ def model(spec: dict[str, Any]) -> Any:
     if not getattr(built, "classical", False):
         return training("model")(spec)
     x, y = rows(8).raw.flatten(1)[:, :4].numpy(), rows(8).labels.numpy()
+    if getattr(built, "binary", False):
+        y = (y > 0).astype(np.int64)
     return built.fit(x[:40], y[:40], 0).predict_proba(x[40:]).tolist()
 
 
@@ -217,9 +225,12 @@ def rebalancing(spec: dict[str, Any]) -> Any:
     """Correct the logits of the trained network; half of them are the validation part."""
     net, sample = trained({})[0], rows(8)
     logits = net(sample.standardise(sample.raw)).detach()
-    method, views = registry.build("rebalancing", spec), torch.stack([logits, logits.roll(1, 1), 0.5 * logits], dim=1)
+    method, labels, counts = registry.build("rebalancing", spec), sample.labels, torch.tensor(COUNTS)
+    if getattr(method, "binary", False):
+        logits, labels, counts = logits[:, :2], (labels > 0).long(), counts[:2]
+    views = torch.stack([logits, logits.roll(1, 1), 0.5 * logits], dim=1)
     known = Evidence(
-        torch.tensor(COUNTS), torch.tensor((20, 30, 8, 70)), logits[::2], sample.labels[::2],
+        counts, torch.tensor((20, 30, 8, 70))[: len(counts)], logits[::2], labels[::2],
         test_logits_BC=logits[1::2],
         head_norm_C=net.head.weight.detach().norm(dim=1), head_bias_C=net.head.bias.detach(),
         expert_views_VBEC=torch.stack([views[1::2], 0.9 * views[1::2] + 0.1]),
@@ -227,6 +238,32 @@ def rebalancing(spec: dict[str, Any]) -> Any:
     given = views if getattr(method, "needs_experts", False) else logits
     scores = method.fit(known)(given[1::2])
     return {role: [summary(column) for column in view.T] for role, view in vars(scores).items()}
+
+
+NUMBERS = tuple(Column(f"x{d}") for d in range(4))
+TYPED = (*NUMBERS, Column("colour", "categorical", ("blue", "green", "red")), Column("size", "ordinal", ("s", "l")))
+
+
+def generator() -> np.random.Generator:
+    """Return a fresh generator, always the same."""
+    return np.random.Generator(np.random.PCG64(7))
+
+
+def preprocessing(spec: dict[str, Any]) -> Any:
+    """Fit half of some rows with missing values, numbers, a category and an order; hold what becomes of the others."""
+    labels = rows(8).labels.numpy()
+    x = np.column_stack([rows(8).raw[:, 0, 0, :4].numpy(), labels % 3, labels > 0]).astype(np.float64)
+    x[::7, 1], x[::9, 4], x[::5, 5] = np.nan, np.nan, np.nan
+    fitted = registry.build("preprocessing", spec).fit(x[::2], TYPED)
+    made = fitted(x[1::2])
+    return [column.name for column in fitted.columns], [summary(torch.from_numpy(c)) for c in np.nan_to_num(made.T)]
+
+
+def splitting(spec: dict[str, Any]) -> Any:
+    """Split some rows of two classes; hold which are tested on."""
+    y = (rows(8).labels.numpy() > 1).astype(np.int64)
+    values = np.arange(len(y)) // 2.0
+    return [np.flatnonzero(registry.build("splits", spec).parts(y, seed, values)[1]).tolist() for seed in (0, 2)]
 
 
 def imbalance(spec: dict[str, Any]) -> Any:
@@ -249,6 +286,8 @@ RUN: dict[str, Callable[[dict[str, Any]], Any]] = {
     "models": model,
     "rebalancing": rebalancing,
     "imbalance": imbalance,
+    "preprocessing": preprocessing,
+    "splits": splitting,
 }
 
 
@@ -263,8 +302,13 @@ def versions(key: str) -> dict[str, int]:
     """Return the version of everything that the numbers of a method may depend on."""
     kind, _, name = key.partition(".")
     found = {key: registry.method(kind, name).version}
-    if kind == "imbalance" or getattr(registry.method(kind, name), "classical", False):
-        return found
+    cls = registry.method(kind, name)
+    if kind in ("imbalance", "splits", "preprocessing") or getattr(cls, "classical", False) or hasattr(cls, "resample"):
+        return found | {
+            f"{inner}.{spec['name']}": registry.method(inner, spec["name"]).version
+            for option, inner in registry.nested_kinds(kind, name).items()
+            for spec in [registry.options(kind, name)[option]]
+        }
     plain = {f"{PARTS[role]}.{spec['name']}" for role, spec in PLAIN.items() if PARTS[role] != kind}
     if kind == "semi_supervised" or (kind == "pretraining" and name != "supervised"):
         plain = plain - {"augmentation.none"} | {f"augmentation.{VIEWS['name']}"}

@@ -322,6 +322,8 @@ def test_chance_is_what_a_guess_scores(counts):
     for key, value in chance.items():
         if key[0] == "prevalence" or value is None:
             assert value is None
+        elif key[0] in ("f1", "precision", "positive_recall", "average_precision"):
+            assert value == 0, "of a rare class a guess is worth no more than its prevalence"
         elif key[0] in ("brier", "log_loss", "recall_at_precision"):
             assert value == pytest.approx(uniform[key])
         else:

@@ -19,11 +19,11 @@ from safetensors.torch import save_file
 from counterpoise import __main__, checkpoints, jobs, records, train
 from counterpoise import plan as planning
 from counterpoise.errors import UserError
+from counterpoise.inputs import Inputs
 from counterpoise.network import build as build_network
 from counterpoise.partial import Partial
 from counterpoise.predictions import Predictions
 from counterpoise.registry import build
-from counterpoise.stages import finetune
 
 SHORT = {"steps": 24, "batch_size": 16}
 STILL = {**SHORT, "optimizer": {"name": "sgd", "lr": 1e-30}}  # no float32 moves
@@ -167,15 +167,14 @@ def test_a_pretraining_that_diverged_is_the_reason_of_its_fine_tuning(project):
 def test_a_network_at_chance_on_its_own_training_data_counts_as_diverged(project):
     p = project({"scratch": {}})
     sample, data = p.folder("scratch", "sample"), p.folder("scratch", "preprocess")
-    rows, counts = finetune.training_rows(data, sample, 0)
     table = Predictions(data)
-    table.begin(0, sample, counts)
+    table.begin(Inputs({}, data, sample, 0))
 
     def logits(value):
         return lambda x, ids: np.tile(np.asarray(value, np.float32), (len(ids), 1))
 
-    assert table.add_last(rows, logits(np.eye(10)[3]))["reason"] == "chance level on the training data"
-    assert table.add_last(rows, logits(np.full(10, np.nan)))["reason"] == "chance level on the training data"
+    assert table.add_last(logits(np.eye(10)[3]))["reason"] == "chance level on the training data"
+    assert table.add_last(logits(np.full(10, np.nan)))["reason"] == "chance level on the training data"
     assert not table.parts
 
 

@@ -22,6 +22,10 @@ METRICS = {
     "log_loss": "log loss (nats)",
     "recall_at_precision": "recall at precision .9",
     "expected_cost": "expected cost",
+    "f1": "F1 of the positive class",
+    "precision": "precision of the positive class",
+    "positive_recall": "recall of the positive class",
+    "average_precision": "average precision of the positive class",
 }
 MAIN = ("balanced_accuracy", "accuracy", "auc_ovr", "macro_f1", "many_recall", "few_recall")
 SPLITS = {"test": "test", "val": "validation", "train": "training", "train-test": "training minus test"}

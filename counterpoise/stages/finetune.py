@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,13 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from counterpoise import checkpoints, network, records, stacked, streams, train
+from counterpoise import checkpoints, fitting, network, records, stacked, streams, train
+from counterpoise.inputs import Inputs, resampled
 from counterpoise.network import Net
 from counterpoise.partial import Partial
-from counterpoise.predictions import Logits, Predictions
+from counterpoise.predictions import Logits, Predictions, validate
 from counterpoise.pretraining.supervised import scores
 from counterpoise.registry import build
-from counterpoise.train import Phase, Run, Sample, State
+from counterpoise.train import Phase, Run, State
 
 VERSION = 1
 OUTPUTS = ("model.safetensors", "history.jsonl", "predictions.parquet", "run.json")
@@ -46,23 +46,28 @@ def run(
     }
     with records.job(out, spec, empty) as result:
         records.require_parents([data, sample] + ([start] if start else []))
-        fit = _fit_classical if getattr(build("models", cfg["model"]), "classical", False) else _train_neural
+        classical = getattr(build("models", cfg["model"]), "classical", False)
         partial, table = Partial(out, spec["cell"]), Predictions(data)
         tensors: checkpoints.Tensors = {}
         given = checkpoints.load(start / "model.safetensors")[0] if start else None
-        if cfg["execution"] == "stacked" and fit is _train_neural:
+        if cfg["execution"] == "stacked" and not classical:
             _train_stacked(cfg, data, sample, given, partial, seeds)
         for seed in seeds:
-            rows, counts = training_rows(data, sample, seed)
-            table.begin(seed, sample, counts)
-            state, logits, weights = fit(cfg, rows, counts, given, table, partial, seed)
+            inputs = Inputs(cfg, data, sample, seed)
+            table.begin(inputs)
+            if classical:
+                state, search = _fit_classical(cfg, inputs, table)
+                if search:
+                    result.setdefault("search", {})[str(seed)] = search
+            else:
+                state, logits, weights = _train_neural(cfg, inputs, given, table, partial)
+                tensors |= {f"{seed}/{name}": value for name, value in weights.items()}
+                reason = state.diverged or table.add_last(logits)
+                if reason:
+                    result["diverged"][str(seed)] = reason
+                    table.drop(seed)
             table.seen[str(seed)] = state.seen
-            reason = state.diverged or table.add_last(rows, logits)
-            if reason:
-                result["diverged"][str(seed)] = reason
-                table.drop(seed)
-            tensors |= {f"{seed}/{name}": value for name, value in weights.items()}
-            count_work(result, state, len(rows.labels), cfg["finetune"]["batch_size"])
+            count_work(result, state, len(inputs.train[0]), cfg["finetune"]["batch_size"])
         checkpoints.save(out / "model.safetensors", tensors)
         partial.publish_history(out / "history.jsonl")
         records.write(out / "predictions.parquet", lambda p: table.write(p, result["diverged"]))
@@ -74,52 +79,40 @@ def _train_stacked(
     """Train all seeds of the block together, where the recipe's parts allow it, and leave them in `partial`."""
     runs = []
     for seed in seeds:
-        rows, counts = training_rows(data, sample, seed)
-        table = Predictions(data)
-        table.begin(seed, sample, counts)
-        if run := _prepare(cfg, rows, counts, given, table, partial, seed)[0]:
+        inputs, table = Inputs(cfg, data, sample, seed), Predictions(data)
+        table.begin(inputs)
+        if run := _prepare(cfg, inputs, given, table, partial)[0]:
             runs.append(run)
     stacked.train(runs, partial)
 
 
 def _train_neural(
-    cfg: dict,
-    rows: Sample,
-    counts: Tensor,
-    given: checkpoints.Tensors | None,
-    table: Predictions,
-    partial: Partial,
-    seed: int,
+    cfg: dict, inputs: Inputs, given: checkpoints.Tensors | None, table: Predictions, partial: Partial
 ) -> tuple[State, Logits, checkpoints.Tensors]:
-    run, outputs, logits = _prepare(cfg, rows, counts, given, table, partial, seed)
+    run, outputs, logits = _prepare(cfg, inputs, given, table, partial)
     if run is None:
         reason = {"step": 0, "epoch": 0.0, "lr": None, "reason": "its pretraining diverged"}
-        return State(seen=[0] * len(counts), diverged=reason), logits, {}
+        return State(seen=[0] * len(inputs.counts), diverged=reason), logits, {}
     state, strategy, phase = train_seed(run, partial), build("finetuning", cfg["finetune"]["method"]), run.phases[0]
     if not state.diverged:
         if hasattr(strategy, "close"):
-            strategy.close(run.net, rows, counts)
+            strategy.close(run.net, run.sample, inputs.counts)
         for step in sorted(train.snapshot_steps(run.phases)):
             table.add_snapshot(step, partial.folder)
         if getattr(phase.ensemble, "keeps_experts", False):
-            table.add_experts(outputs, lambda images, view: phase.augmentation(images, _view(seed, view)))
+            table.add_experts(outputs, lambda images, view: phase.augmentation(images, _view(inputs.seed, view)))
     table.describe_head(run.net.head)
     return state, logits, dict(run.net.state_dict())
 
 
 def _prepare(
-    cfg: dict,
-    rows: Sample,
-    counts: Tensor,
-    given: checkpoints.Tensors | None,
-    table: Predictions,
-    partial: Partial,
-    seed: int,
+    cfg: dict, inputs: Inputs, given: checkpoints.Tensors | None, table: Predictions, partial: Partial
 ) -> tuple[Run | None, Callable[[np.ndarray, np.ndarray], Tensor], Logits]:
     """Return a seed ready to be trained (None if its pretraining diverged), its outputs and its logits."""
+    rows, seed, counts = inputs.rows(), inputs.seed, inputs.counts
     section, strategy = cfg["finetune"], build("finetuning", cfg["finetune"]["method"])
     replicate = f"-replicate-{section['replicate']}" if section["replicate"] else ""
-    net = network_of(cfg, table.shape, len(table.classes), seed, f"train{replicate}")
+    net = network_of(cfg, inputs.pool.shape[1:], len(counts), seed, f"train{replicate}")
     if given is not None:
         mine = checkpoints.under(f"{seed}/", given)
         if not mine:
@@ -139,17 +132,17 @@ def _prepare(
         out = outputs(x, ids)
         return (out if ensemble is None else ensemble.combine(out)).numpy()
 
+    drawn = resampled(build("samplers", cfg["sample"]), rows, inputs.fitted[1], seed)
     if hasattr(strategy, "open"):
-        strategy.open(net, rows, counts)
+        strategy.open(net, drawn, counts)
     train.add_extra(net, phases, f"train{replicate}", seed)
-    val = table.val
     hooks = {
-        "snapshot": lambda step: table.keep_snapshot(seed, step, logits, partial.folder),
-        "validate": lambda: table.validate(logits, val),
+        "snapshot": lambda step: table.keep_snapshot(inputs, step, logits, partial.folder),
+        "validate": lambda: validate(inputs, logits),
         "unlabelled": table.unlabelled(rows),
         "validation": table.validation(),
     }
-    return Run(net, phases, rows, counts, f"finetune{replicate}", seed, hooks), outputs, logits
+    return Run(net, phases, drawn, counts, f"finetune{replicate}", seed, hooks), outputs, logits
 
 
 def network_of(cfg: dict[str, Any], shape: tuple[int, ...], classes: int, seed: int, stage: str) -> Net:
@@ -163,39 +156,20 @@ def _view(seed: int, view: int) -> torch.Generator:
     return streams.torch_generator("finetune", "test-views", seed, view)
 
 
-def _fit_classical(
-    cfg: dict,
-    rows: Sample,
-    counts: Tensor,
-    given: checkpoints.Tensors | None,
-    table: Predictions,
-    partial: Partial,
-    seed: int,
-) -> tuple[State, Logits, checkpoints.Tensors]:
-    """Fit on one epoch of the sampler; logits are log-probabilities, with zero probabilities held at 1e-6."""
-    began = time.monotonic()
-    positions = build("samplers", cfg["sample"]).draw(
-        rows.labels,
-        epoch=0,
-        epochs=1.0,
-        fixed=streams.torch_generator("finetune", "sampler-0", seed),
-        shuffle=streams.torch_generator("finetune", "order-0", seed, 0),
-    )
-    x, y = rows.batch(positions)
-    model = build("models", cfg["model"]).fit(rows.standardise(x).flatten(1).numpy(), y.numpy(), seed)
-    state = State(
-        images=len(y),
-        seconds=time.monotonic() - began,
-        seen=torch.bincount(y, minlength=len(counts)).tolist(),
-    )
+def _fit_classical(cfg: dict, inputs: Inputs, table: Predictions) -> tuple[State, dict[str, Any]]:
+    """Fit one seed and add its predictions; return its work, and what a search chose.
 
-    def logits(x: np.ndarray, ids: np.ndarray) -> np.ndarray:
-        inputs = rows.standardise(torch.from_numpy(x[ids]).float()).flatten(1).numpy()
-        probability = np.zeros((len(ids), len(counts)))
-        probability[:, model.classes_] = model.predict_proba(inputs)
-        return np.log(probability.clip(1e-6)).astype(np.float32)
-
-    return state, logits, {}
+    Of a cross-validation the training rows are predicted out of fold only: it has many folds.
+    """
+    state, predict, out_of_fold, search = fitting.fit(cfg, inputs)
+    if not inputs.is_split:
+        table.add("train", *inputs.train, predict(inputs.raw_pool[inputs.train[0]]))
+    if out_of_fold is not None:
+        table.add("val", *inputs.train, out_of_fold)
+    elif len(inputs.val[0]):
+        table.add("val", *inputs.val, predict(inputs.raw_pool[inputs.val[0]]))
+    table.add("test", *inputs.test, predict(inputs.raw_tests[inputs.test[0]]))
+    return state, search
 
 
 def phase_of(cfg: dict[str, Any], section: dict[str, Any], sample: dict[str, Any], task: Any) -> Phase:
@@ -204,7 +178,7 @@ def phase_of(cfg: dict[str, Any], section: dict[str, Any], sample: dict[str, Any
         steps=section["steps"],
         batch_size=section["batch_size"],
         task=task,
-        sampler=build("samplers", sample),
+        sampler=_drawn_by(sample),
         loss=build("losses", section["loss"]),
         augmentation=build("augmentation", section["augmentation"]),
         optimizer=build("optimizers", section["optimizer"]),
@@ -231,21 +205,10 @@ def train_seed(run: Run, partial: Partial) -> State:
     return state
 
 
-def training_rows(data: Path, sample: Path, seed: int) -> tuple[Sample, Tensor]:
-    """Return the training rows of a seed and its unique examples of each class."""
-    import pyarrow.parquet as pq
-
-    held = pq.read_table(sample / "split.parquet", filters=[("seed", "=", seed), ("part", "=", "train")])
-    statistics = records.read_json(sample / "statistics.json")[str(seed)]
-    ids, labels = held["id"].to_numpy(), held["label"].to_numpy()
-    rows = Sample(train.open_array(data, "train_x"), ids.copy(), labels.copy(), statistics["mean"], statistics["std"])
-    return rows, torch.tensor(statistics["class_counts"], dtype=torch.float32)
-
-
-def shape_of(data: Path) -> tuple[tuple[int, ...], int]:
-    """Return the shape of one input and the number of classes."""
-    meta = records.read_json(data / "meta.json")
-    return tuple(meta["shape"]), len(meta["classes"])
+def _drawn_by(spec: dict[str, Any]) -> Any:
+    """Return the sampler of batches: a plain one where rows were resampled before training."""
+    sampler = build("samplers", spec)
+    return build("samplers", {"name": "none"}) if hasattr(sampler, "resample") else sampler
 
 
 def count_work(result: dict[str, Any], state: State, rows: int, batch_size: int) -> None:

@@ -1,11 +1,12 @@
 """Stage preprocess: decode a data set, check that it is the published one, set its test part aside, pool.
 
 Writes `train_x.npy`, `train_y.npy`, `test_x.npy`, `test_y.npy` (memory-mappable, not standardised) and
-`meta.json` {name, classes, shape of one example, kind, data_hash of the data set}.
+`meta.json` {name, classes, shape of one example, kind, data_hash of the data set; columns of a table}.
 """
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,9 @@ def run(cfg: dict[str, Any], *, out: Path, spec: dict[str, Any]) -> None:
 def decode(spec: dict[str, Any]) -> tuple[tuple[np.ndarray, ...], dict[str, Any]]:
     """Return the four arrays of a data set as training will see them before standardisation, and their meta data."""
     name, dataset = spec["name"], registry.build("datasets", spec)
-    train_x, train_y, test_x, test_y = dataset.read(partial(data.locate, name, dataset.files))
+    train_x, train_y, test_x, test_y = dataset.read(
+        partial(data.locate, getattr(dataset, "folder", name), dataset.files)
+    )
     found = data.hash_arrays(train_x, train_y, test_x, test_y)
     if dataset.data_hash not in (found, data.hash_checksums(dataset.files)):
         raise UserError(f"data set '{name}' decodes to data hash {found}, expected {dataset.data_hash}")
@@ -44,4 +47,6 @@ def decode(spec: dict[str, Any]) -> tuple[tuple[np.ndarray, ...], dict[str, Any]
         "kind": dataset.kind,
         "data_hash": dataset.data_hash,
     }
+    if hasattr(dataset, "columns"):
+        meta["columns"] = [asdict(column) for column in dataset.columns]
     return (train_x, train_y, test_x, test_y), meta

@@ -9,6 +9,7 @@ import torch
 
 from counterpoise import checkpoints, network, records, stacked, train
 from counterpoise.errors import UserError
+from counterpoise.inputs import Inputs, resampled
 from counterpoise.network import Net
 from counterpoise.partial import Partial
 from counterpoise.registry import build
@@ -29,7 +30,7 @@ def run(cfg: dict[str, Any], *, data: Path, sample: Path, seeds: list[int], out:
     with records.job(out, spec, empty) as result:
         records.require_parents([data, sample])
         if cfg["pretrain"]["method"]["name"] == "checkpoint":
-            tensors = _given(cfg, data, seeds)
+            tensors = _given(cfg, data, sample, seeds)
             records.write_text(out / "history.jsonl", "")
         else:
             tensors = _trained(cfg, data, sample, seeds, out, spec, result)
@@ -45,10 +46,11 @@ def _trained(
     phase = finetune.phase_of(cfg, section, section["sample"], task)
     runs = []
     for seed in seeds:
-        rows, counts = finetune.training_rows(data, sample, seed)
-        net = _network(cfg, task, *finetune.shape_of(data), seed)
+        inputs = Inputs(cfg, data, sample, seed)
+        net = _network(cfg, task, inputs.pool.shape[1:], len(inputs.counts), seed)
         train.add_extra(net, [phase], "train", seed)
-        runs.append(Run(net, [phase], rows, counts, "pretrain", seed))
+        rows = resampled(build("samplers", section["sample"]), inputs.rows(), inputs.fitted[1], seed)
+        runs.append(Run(net, [phase], rows, inputs.counts, "pretrain", seed))
     if cfg["execution"] == "stacked":
         stacked.train(runs, partial)
     for run in runs:
@@ -70,7 +72,7 @@ def _network(cfg: dict, task: Any, shape: tuple[int, ...], classes: int, seed: i
     return finetune.network_of(cfg, shape, classes, seed, "train")
 
 
-def _given(cfg: dict, data: Path, seeds: list[int]) -> checkpoints.Tensors:
+def _given(cfg: dict, data: Path, sample: Path, seeds: list[int]) -> checkpoints.Tensors:
     """Return the given file's encoder (and head, if it has one) under every seed.
 
     The file holds one network, or one for each seed as this project's `model.safetensors` does.
@@ -81,7 +83,8 @@ def _given(cfg: dict, data: Path, seeds: list[int]) -> checkpoints.Tensors:
         raise UserError(f"{path}: is another file than when this run was planned; start snakemake again")
     given = checkpoints.load_foreign(path)
     by_seed = all(name.partition("/")[0].isdigit() for name in given)
-    net = finetune.network_of(cfg, *finetune.shape_of(data), 0, "train")
+    first = Inputs(cfg, data, sample, seeds[0])
+    net = finetune.network_of(cfg, first.pool.shape[1:], len(first.counts), 0, "train")
     tensors: checkpoints.Tensors = {}
     for seed in seeds:
         mine = checkpoints.under(f"{seed}/", given) if by_seed else given

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from counterpoise import __version__, records, tables
+from counterpoise import __version__, records, registry, tables
 from counterpoise.errors import UserError
 from counterpoise.plan import RESULTS, Plan
 from counterpoise.records import Json
@@ -66,8 +66,14 @@ def judge(plan: Plan, study: Json, found: list[tables.Row], table: pd.DataFrame)
     """Return what `claims.json` holds: the verdict of every claim, what it rests on, and where that came from."""
     from counterpoise import verdicts
     from counterpoise.claims import parse_claims
+    from counterpoise.measuring import Resampling
     from counterpoise.report import summaries
 
+    recipes = [entry["recipe"] for entry in study["entries"]]
+    splits = [registry.build("splits", recipe.get("split", {"name": "official"})) for recipe in recipes]
+    folds = {getattr(split, "folds", 1) for split in splits}
+    overlap = max(getattr(split, "overlap", 0.0) for split in splits)  # of several the least sure of itself
+    resampling = Resampling(folds.pop() if len(folds) == 1 else 1, overlap)
     gate = summaries.gate(table, study)
     settings = _settings(study, found)
 
@@ -89,6 +95,7 @@ def judge(plan: Plan, study: Json, found: list[tables.Row], table: pd.DataFrame)
             family_size=family_size,
             settings=settings,
             gate=gate,
+            resampling=resampling,
         )
 
     here = records.environment()

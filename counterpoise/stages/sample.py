@@ -3,18 +3,20 @@
 One random priority per row and seed decides everything: the training part is the front of each class, the
 validation part its back. So a smaller count is a subset of a larger one, whatever imbalance asked for it, and a
 seed's validation part is the same under every imbalance and never meets training. Unlabelled rows follow on those of
-training. Test rows are in other files. An imbalance may set the priority itself, then for every seed alike.
+training. Test rows are in other files, unless a split (cross-validation, say) takes them from train_x first; then all
+of the above happens among the rows that it leaves. An imbalance may set the priority itself, for every seed alike.
 
-Writes `split.parquet` (seed, part "train" | "val" | "unlabelled", id = row of train_x, label = the label to learn;
-of an unlabelled row the true one, for reports only) and
-`statistics.json` (seed -> mean, std, class_counts, minority, order, design_counts). Never imports torch.
+Writes `split.parquet` (seed, part "train" | "val" | "unlabelled" | "test", id = row of train_x, label = the label to
+learn; of an unlabelled row the true one, for reports only) and
+`statistics.json` (seed -> mean, std, class_counts, minority, order, design_counts; left_out where the split goes by a
+column, which is then no input). Never imports torch.
 
 Shapes: N rows of train_x, C classes.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from counterpoise import records, registry, streams
-from counterpoise.errors import ImpossibleCell, UserError
+from counterpoise.errors import ImpossibleCell, UserError, nearest
 
 SCHEMA = pa.schema([("seed", pa.int32()), ("part", pa.string()), ("id", pa.int64()), ("label", pa.int64())])
 
@@ -50,6 +52,10 @@ class Split:
     """Class ids by `design_counts`, most frequent first; ties as drawn."""
     design_counts: np.ndarray
     """What the imbalance asked for, before a sampler redrew it, labels got noisy or rows were held out."""
+    test_ids: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    """Rows of train_x that the split tests on, ascending; none where the data set has a test part of its own."""
+    test_labels: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    """Their true labels."""
 
 
 def run(cfg: dict[str, Any], *, data: Path, seeds: list[int], out: Path, spec: dict[str, Any]) -> None:
@@ -61,19 +67,62 @@ def run(cfg: dict[str, Any], *, data: Path, seeds: list[int], out: Path, spec: d
     with records.job(out, spec, empty):
         records.require_parents([data])
         x, y_N = (np.load(data / f"{part}.npy", mmap_mode="r") for part in ("train_x", "train_y"))
-        classes = len(records.read_json(data / "meta.json")["classes"])
+        meta = records.read_json(data / "meta.json")
+        classes, values_N = len(meta["classes"]), split_column(cfg, meta, x)
         tables: list[pa.Table] = []
         statistics: dict[str, Any] = {}
         for seed in seeds:
-            split = draw(cfg, np.asarray(y_N), classes, seed)
+            split = draw(cfg, np.asarray(y_N), classes, seed, values_N)
             tables.append(_table(split, seed))
             statistics[str(seed)] = _statistics(split, x, classes)
+            if values_N is not None:  # what tells rows apart for the split is no input
+                statistics[str(seed)]["left_out"] = getattr(_split(cfg), "column", None)
         records.write(out / "split.parquet", lambda path: pq.write_table(pa.concat_tables(tables), path))
         records.write_json(out / "statistics.json", statistics)
 
 
-def draw(cfg: dict[str, Any], y_N: np.ndarray, classes: int, seed: int) -> Split:
-    """Return the split of one seed; raise ImpossibleCell if a class would miss from training or validation."""
+def split_column(cfg: dict[str, Any], meta: dict[str, Any], x: np.ndarray) -> np.ndarray | None:
+    """Return the values of the column that the split goes by, if it does; UserError if there is no such column."""
+    name = getattr(_split(cfg), "column", None)
+    if name is None:
+        return None
+    names = [column["name"] for column in meta.get("columns", [])]
+    if name not in names:
+        raise UserError(f"split: data set '{meta['name']}' has no column '{name}'{nearest(name, names)}")
+    return np.asarray(x[:, names.index(name)], np.float64)
+
+
+def draw(cfg: dict[str, Any], y_N: np.ndarray, classes: int, seed: int, values_N: np.ndarray | None = None) -> Split:
+    """Return the split of one seed; raise ImpossibleCell if a class would miss from training or validation.
+
+    `values_N` are those of the column that the split goes by, if it does.
+    """
+    split, rows = _split(cfg), np.arange(len(y_N))
+    if limit := cfg.get("rows", 0):
+        rows = _capped(y_N, limit)
+    if not hasattr(split, "parts"):
+        return _renumbered(_draw(cfg, y_N[rows], classes, seed), rows)
+    is_candidate, is_test = split.parts(y_N[rows], seed, None if values_N is None else values_N[rows])
+    drawn = _renumbered(_draw(cfg, y_N[rows[is_candidate]], classes, seed), rows[is_candidate])
+    return replace(drawn, test_ids=rows[is_test], test_labels=y_N[rows[is_test]])
+
+
+def _capped(y_N: np.ndarray, limit: int) -> np.ndarray:
+    """Return at most `limit` rows, ascending: every class in proportion, but at least one; the same for every seed."""
+    if len(y_N) <= limit:
+        return np.arange(len(y_N))
+    counts_C = np.bincount(y_N)
+    kept_C = np.where(counts_C > 0, np.maximum(1, np.floor(counts_C * (limit / len(y_N)) + 0.5)), 0)
+    rank_N = _rank(y_N, streams.numpy("sample", "cap", 0).permutation(len(y_N)))
+    return np.flatnonzero(rank_N < kept_C[y_N])
+
+
+def _renumbered(split: Split, rows: np.ndarray) -> Split:
+    """Return a split of some rows as one of all."""
+    return replace(split, **{name: rows[getattr(split, name)] for name in ("train_ids", "val_ids", "unlabelled_ids")})
+
+
+def _draw(cfg: dict[str, Any], y_N: np.ndarray, classes: int, seed: int) -> Split:
     drawn_C, priority_N = class_order(cfg, classes, seed), _priority(cfg, y_N, seed)
     all_C = np.bincount(y_N, minlength=classes)
     design_C, counts_C = class_counts(cfg, all_C, drawn_C)
@@ -147,6 +196,10 @@ def moments(x: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean, np.where(std > np.finfo(np.float32).eps * np.abs(mean), std, 1.0)
 
 
+def _split(cfg: dict[str, Any]) -> Any:
+    return registry.build("splits", cfg.get("split", {"name": "official"}))
+
+
 def _imbalance(cfg: dict[str, Any]) -> Any:
     return registry.build("imbalance", cfg.get("imbalance", {"name": "natural"}))
 
@@ -215,6 +268,7 @@ def _table(split: Split, seed: int) -> pa.Table:
         "train": (split.train_ids, split.train_labels),
         "val": (split.val_ids, split.val_labels),
         "unlabelled": (split.unlabelled_ids, split.unlabelled_labels),
+        "test": (split.test_ids, split.test_labels),
     }
     sizes = [len(ids) for ids, _ in parts.values()]
     return pa.table(
@@ -231,8 +285,8 @@ def _table(split: Split, seed: int) -> pa.Table:
 def _statistics(split: Split, x: np.ndarray, classes: int) -> dict[str, Any]:
     mean, std = moments(x, split.train_ids)
     return {
-        "mean": mean.tolist(),
-        "std": std.tolist(),
+        "mean": np.nan_to_num(mean).tolist(),  # of a column with missing values nobody uses them
+        "std": np.nan_to_num(std, nan=1.0).tolist(),
         "class_counts": np.bincount(split.train_labels, minlength=classes).tolist(),
         # rarer than the average class: the minority of a step imbalance, the lower part of any other
         "minority": np.flatnonzero(split.design_counts < split.design_counts.mean()).tolist(),

@@ -1,0 +1,150 @@
+"""Fit a classical model on one seed: its options searched on inner folds, its rows resampled, its classes weighted.
+
+Of every inner fold the preprocessing is fitted, and the rows are resampled, on the other folds alone.
+
+Legend: N rows, F inputs, C classes, P search points.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from counterpoise import streams
+from counterpoise.columns import Column
+from counterpoise.errors import ImpossibleCell
+from counterpoise.inputs import Inputs
+from counterpoise.registry import build
+from counterpoise.splits.k_fold import deal
+from counterpoise.train import State
+
+SMALLEST = float(np.finfo(np.float64).eps)  # as in scikit-learn's log loss: a probability of 0 is held at it
+
+Predict = Callable[[np.ndarray], np.ndarray]  # raw rows -> logits_NC
+
+
+def fit(cfg: dict[str, Any], inputs: Inputs) -> tuple[State, Predict, np.ndarray | None, dict[str, Any]]:
+    """Return the work done, the predictor, out-of-fold logits of the training rows, and what the search chose.
+
+    Logits are log-probabilities.
+    """
+    began, inner = time.monotonic(), cfg["finetune"]["inner"]
+    model, out_of_fold, search = build("models", cfg["model"]), None, {}
+    if inner["folds"]:
+        points = candidates(model, cfg["model"], inner["points"])
+        fold_N = deal(inputs.train[1], inner["folds"], streams.numpy("finetune", "inner_folds", inputs.seed))
+        held = [_out_of_fold(cfg, build("models", point), inputs, fold_N) for point in points]
+        scores = [score(inner["metric"], logits, shift, inputs) for logits, shift in held]
+        best = int(np.argmax(scores))
+        model, out_of_fold = build("models", points[best]), held[best][0]
+        search = {"chosen": points[best], "scores": scores}
+    transform, columns = inputs.fitted
+    estimator, seen_C = _estimate(cfg, model, inputs, inputs.train, transform, columns, ())
+    state = State(images=int(seen_C.sum()), seconds=time.monotonic() - began, seen=seen_C.tolist())
+    floor = getattr(model, "floor", SMALLEST)
+
+    def predict(raw: np.ndarray) -> np.ndarray:
+        return logits_of(estimator, transform(raw), len(seen_C), floor)
+
+    return state, predict, out_of_fold, search
+
+
+def candidates(model: Any, spec: dict[str, Any], points: int) -> list[dict[str, Any]]:
+    """Return the first search points of a model: its own options, with some of them changed."""
+    listed: tuple[dict[str, Any], ...] = getattr(model, "search", ({},))
+    return [{**spec, **changes} for changes in listed[:points]]
+
+
+def _out_of_fold(cfg: dict[str, Any], model: Any, inputs: Inputs, fold_N: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the logits of each training row by a model that did not see its fold, and what corrects their prior."""
+    ids, labels = inputs.train
+    logits_NC = np.empty((len(ids), len(inputs.counts)), np.float32)
+    shift_NC = np.empty_like(logits_NC)
+    for fold in range(int(fold_N.max()) + 1):
+        out = fold_N == fold
+        transform, columns = inputs.fit(ids[~out])
+        part = ids[~out], labels[~out]
+        estimator, seen_C = _estimate(cfg, model, inputs, part, transform, columns, (fold,))
+        rows = transform(inputs.raw_pool[ids[out]])
+        logits_NC[out] = logits_of(estimator, rows, len(seen_C), getattr(model, "floor", SMALLEST))
+        weights = class_weights(cfg["finetune"]["loss"], seen_C)
+        seen, true = seen_C * (1 if weights is None else weights), inputs.counts.numpy()
+        shift_NC[out] = np.log((true / true.sum()).clip(SMALLEST)) - np.log((seen / seen.sum()).clip(SMALLEST))
+    return logits_NC, shift_NC
+
+
+def _estimate(
+    cfg: dict[str, Any],
+    model: Any,
+    inputs: Inputs,
+    part: tuple[np.ndarray, np.ndarray],
+    transform: Callable,
+    columns: tuple[Column, ...],
+    fold: tuple[int, ...],
+) -> tuple[Any, np.ndarray]:
+    """Return the model fitted on rows of the pool, resampled and weighted, and how often it saw each class."""
+    x_NF, y_N = transform(inputs.raw_pool[part[0]]), part[1]
+    if np.isnan(x_NF).any() and not getattr(model, "missing", False):
+        raise ImpossibleCell("the model takes no missing values; say preprocessing: typed_columns")
+    sampler = build("samplers", cfg["sample"])
+    if hasattr(sampler, "resample"):
+        x_NF, y_N = sampler.resample(x_NF, y_N, columns, streams.numpy("finetune", "resample", inputs.seed, *fold))
+    else:
+        positions = sampler.draw(
+            torch.from_numpy(y_N),
+            epoch=0,
+            epochs=1.0,
+            fixed=streams.torch_generator("finetune", "sampler-0", inputs.seed, *fold),
+            shuffle=streams.torch_generator("finetune", "order-0", inputs.seed, 0, *fold),
+        ).numpy()
+        x_NF, y_N = x_NF[positions], y_N[positions]
+    seen_C = np.bincount(y_N, minlength=len(inputs.counts))
+    weights = class_weights(cfg["finetune"]["loss"], seen_C)
+    extra = () if weights is None else (weights[y_N],)
+    return model.fit(x_NF, y_N, inputs.seed, *extra), seen_C
+
+
+def class_weights(spec: dict[str, Any], counts_C: np.ndarray) -> np.ndarray | None:
+    """Return the weight that a loss gives each class; None for the plain one."""
+    if spec["name"] == "cross_entropy":
+        return None
+    return build("losses", spec).weights(torch.from_numpy(counts_C).double()).numpy()
+
+
+def logits_of(estimator: Any, x_NF: np.ndarray, classes: int, floor: float) -> np.ndarray:
+    """Return log-probabilities; those of a class that the model never saw are of the smallest probability."""
+    probability_NC = np.zeros((len(x_NF), classes))
+    probability_NC[:, estimator.classes_] = estimator.predict_proba(x_NF)
+    return np.log(probability_NC.clip(floor)).astype(np.float32)
+
+
+def score(metric: str, logits_NC: np.ndarray, shift_NC: np.ndarray, inputs: Inputs) -> float:
+    """Return how good out-of-fold logits are, greater is better; of two classes the positive one is the rarer.
+
+    Log loss is taken after `shift_NC` put the shares of the classes back to the true ones, or a resampled or weighted
+    model would be judged on a prior that it was lied to about.
+    """
+    from scipy.special import log_softmax
+    from sklearn import metrics
+
+    y_N, counts_C = inputs.train[1], inputs.counts.numpy()
+    present = np.flatnonzero(counts_C)
+    if metric == "log_loss":
+        return float(log_softmax(logits_NC + shift_NC, axis=1)[np.arange(len(y_N)), y_N].mean())
+    if len(counts_C) > 2:
+        if metric == "average_precision":
+            return float(np.mean([metrics.average_precision_score(y_N == c, logits_NC[:, c]) for c in present]))
+        if metric == "f1":
+            return float(metrics.f1_score(y_N, logits_NC.argmax(1), average="macro", labels=present))
+        return float(metrics.balanced_accuracy_score(y_N, logits_NC.argmax(1)))
+    positive = int(counts_C[1] <= counts_C[0])
+    margin_N, is_positive_N = logits_NC[:, positive] - logits_NC[:, 1 - positive], y_N == positive
+    if metric == "average_precision":
+        return float(metrics.average_precision_score(is_positive_N, margin_N))
+    from counterpoise.rebalancing import _threshold
+
+    return _threshold.best(torch.from_numpy(margin_N), torch.from_numpy(is_positive_N), metric)[1]

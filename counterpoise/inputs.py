@@ -1,0 +1,115 @@
+"""What the model of one seed is given: its rows of every part, and raw columns made into inputs.
+
+Whatever is fitted (imputation, encoding, scaling) sees the training rows of that seed alone, and resampling sees what
+comes out of it: there is no path by which a validation or test row could reach either.
+
+Legend: N rows, D raw columns, F inputs, C classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from counterpoise import records, streams, train
+from counterpoise.columns import Column
+from counterpoise.errors import ImpossibleCell
+from counterpoise.registry import build
+from counterpoise.train import Sample
+
+Part = tuple[np.ndarray, np.ndarray]  # rows of an array, their labels
+Transform = Callable[[np.ndarray], np.ndarray]  # raw rows -> inputs
+
+
+class Inputs:
+    """The parts of one seed, each as rows of an array and their labels."""
+
+    def __init__(self, cfg: dict[str, Any], data: Path, sample: Path, seed: int) -> None:
+        import pyarrow.parquet as pq
+
+        held = pq.read_table(sample / "split.parquet", filters=[("seed", "=", seed)])
+        ids, labels, parts = (held[name].to_numpy() for name in ("id", "label", "part"))
+        self.train, self.val, self.hidden, self.test = (
+            (ids[parts == name].copy(), labels[parts == name].copy()) for name in ("train", "val", "unlabelled", "test")
+        )
+        self.seed, self.meta = seed, records.read_json(data / "meta.json")
+        self.statistics = records.read_json(sample / "statistics.json")[str(seed)]
+        self.counts = torch.tensor(self.statistics["class_counts"], dtype=torch.float32)
+        self.raw_pool = self.raw_tests = train.open_array(data, "train_x")
+        self.is_split = len(self.test[0]) > 0
+        if not self.is_split:  # the test part is the data set's own
+            self.raw_tests, test_y = train.open_array(data, "test_x"), np.array(train.open_array(data, "test_y"))
+            self.test = np.arange(len(test_y)), test_y
+        self.method = build("preprocessing", cfg.get("preprocessing", {"name": "standardise"}))
+        held_columns = self.meta.get("columns", [])
+        self.raw_columns = tuple(Column(**{**c, "categories": tuple(c["categories"])}) for c in held_columns)
+        if not hasattr(self.method, "fit"):
+            self._check_plain()
+
+    def _check_plain(self) -> None:
+        for d, column in enumerate(self.raw_columns):
+            advice = "; say preprocessing: typed_columns"
+            if column.kind == "categorical":
+                raise ImpossibleCell(f"column '{column.name}' holds categories, which have no mean{advice}")
+            if np.isnan(self.raw_pool[self.train[0], d]).any():
+                raise ImpossibleCell(f"column '{column.name}' has missing values{advice}")
+
+    def fit(self, ids: np.ndarray) -> tuple[Transform, tuple[Column, ...]]:
+        """Return what makes inputs of raw rows, as the rows `ids` of training decide, and what the inputs are."""
+        left_out = self.statistics.get("left_out")
+        used = [d for d, column in enumerate(self.raw_columns) if column.name != left_out]
+        if hasattr(self.method, "fit"):
+            fitted = self.method.fit(self.raw_pool[ids][:, used], tuple(self.raw_columns[d] for d in used))
+            return lambda x: fitted(x[:, used]), fitted.columns
+        rows = self._plain(self.raw_pool)
+        columns = self.raw_columns if self.raw_pool.ndim == 2 else ()
+        return lambda x: rows.standardise(torch.from_numpy(x).float()).flatten(1).numpy(), columns
+
+    @cached_property
+    def fitted(self) -> tuple[Transform, tuple[Column, ...]]:
+        """What all training rows decide."""
+        return self.fit(self.train[0])
+
+    @cached_property
+    def pool(self) -> np.ndarray:
+        """What the rows of training, validation and hidden labels are rows of, as a network takes it."""
+        return self._prepared(self.raw_pool)
+
+    @cached_property
+    def tests(self) -> np.ndarray:
+        """What the test rows are rows of, as a network takes it."""
+        return self.pool if self.is_split else self._prepared(self.raw_tests)
+
+    def rows(self) -> Sample:
+        """Return the training rows of a network."""
+        if not hasattr(self.method, "fit"):
+            return self._plain(self.pool)
+        return Sample(self.pool, *self.train, np.zeros(self.pool.shape[1]), np.ones(self.pool.shape[1]))
+
+    def _plain(self, x: np.ndarray) -> Sample:
+        return Sample(x, *self.train, self.statistics["mean"], self.statistics["std"])
+
+    def _prepared(self, raw: np.ndarray) -> np.ndarray:
+        return self.fitted[0](raw).astype(np.float32) if hasattr(self.method, "fit") else raw
+
+
+def resampled(sampler: Any, rows: Sample, columns: tuple[Column, ...], seed: int) -> Sample:
+    """Return the rows that training draws from: those that a sampler made of them, if it makes any.
+
+    Numbers are resampled as the network takes them, standardised; images in their own units, as augmentation is too.
+    """
+    if not hasattr(sampler, "resample"):
+        return rows
+    x, y = rows.batch(torch.arange(len(rows.labels)))
+    is_image = x.ndim > 2
+    given = x if is_image else rows.standardise(x)
+    random = streams.numpy("finetune", "resample", seed)
+    made_x, made_y = sampler.resample(given.numpy().astype(np.float64), y.numpy(), columns, random)
+    width = made_x.shape[1]
+    moments = (rows.mean.flatten(), rows.std.flatten()) if is_image else (np.zeros(width), np.ones(width))
+    return Sample(made_x.astype(np.float32), np.arange(len(made_y)), made_y.astype(np.int64), *moments)

@@ -1,0 +1,50 @@
+"""Repeated stratified cross-validation: seed s is fold s mod `folds` of repetition s div `folds`.
+
+Source: Stone 1974, "Cross-validatory choice and assessment of statistical predictions"; stratified as usual.
+Shapes: y_N -> two masks of shape N.
+Units: none.
+Raises: ImpossibleCell for a class with fewer rows than folds, which some fold could not be tested on.
+Differs from the source: rows are dealt out class by class, so that classes and fold sizes both differ by one at most.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import numpy as np
+from annotated_types import Ge
+
+from counterpoise import streams
+from counterpoise.errors import ImpossibleCell
+
+
+@dataclass(frozen=True)
+class Method:
+    """Stratified folds, dealt anew for each repetition."""
+
+    version: ClassVar[int] = 1
+    folds: Annotated[int, Ge(2)] = 5
+    """Parts of equal size; each is tested on once in a repetition."""
+
+    @property
+    def overlap(self) -> float:
+        """Rows tested on over rows trained on."""
+        return 1 / (self.folds - 1)
+
+    def parts(self, y_N: np.ndarray, seed: int, values_N: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        """Return the rows outside the fold, and those in it."""
+        repetition, fold = divmod(seed, self.folds)
+        is_test_N = deal(y_N, self.folds, streams.numpy("sample", "folds", repetition)) == fold
+        return ~is_test_N, is_test_N
+
+
+def deal(y_N: np.ndarray, folds: int, random: np.random.Generator) -> np.ndarray:
+    """Return the fold of each row: rows shuffled within their class, then dealt out one by one."""
+    counts_C = np.bincount(y_N)
+    for label in np.flatnonzero((counts_C > 0) & (counts_C < folds)).tolist():
+        raise ImpossibleCell(
+            f"split: class {label} has {counts_C[label]} rows, {folds} folds need one each; use fewer folds, or drop "
+            "or merge the class"
+        )
+    fold_N = np.empty(len(y_N), np.int64)
+    fold_N[np.lexsort((random.random(len(y_N)), y_N))] = np.arange(len(y_N)) % folds
+    return fold_N
