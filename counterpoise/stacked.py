@@ -237,7 +237,7 @@ class _Block:
             if not state.diverged:
                 phase = run.phases[number]
                 row = training.row(state, run.stage, run.seed, number, epoch, lr, every, phase, run.validate(phase))
-                self.partial.log(row, number)
+                self.partial.log(row | training.at_switch(run, number, state.step), number)
                 state.loss_sum, state.hits = 0.0, 0
         self.loss_S.zero_()
         self.hits_S.zero_()

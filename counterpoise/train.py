@@ -24,9 +24,10 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from counterpoise import checkpoints, registry, streams
+from counterpoise import checkpoints, metrics, registry, streams
 from counterpoise.errors import UserError
 from counterpoise.network import Net
+from counterpoise.pretraining.supervised import scores
 
 ROWS = 20  # of history in a phase
 CHECKPOINT_SECONDS = float(os.environ.get("COUNTERPOISE_CHECKPOINT_SECONDS", "20"))
@@ -295,7 +296,8 @@ def train(
                 state.seen[c] += n
             bar.update()
             if state.step % every == 0 or state.step == phase.steps:
-                log(row(state, stage, seed, number, epoch, lr, every, phase, run.validate(phase)), number)
+                made = row(state, stage, seed, number, epoch, lr, every, phase, run.validate(phase))
+                log(made | at_switch(run, number, state.step), number)
                 _train_mode(net, phase)
                 state.loss_sum, state.hits = 0.0, 0
             if before + state.step in snapshots:
@@ -379,6 +381,28 @@ def row(
         "lr": lr,
         "val_balanced_accuracy": val,
     }
+
+
+@torch.no_grad()
+def at_switch(run: Run, number: int, step: int) -> dict[str, float]:
+    """Return the tail's recall on its own training rows, at the end of a phase after which training goes on otherwise.
+
+    That is a phase that another one follows, or pretraining whose head is handed on. Nothing elsewhere.
+    """
+    phase = run.phases[number]
+    handed_on = run.stage == "pretrain" and getattr(phase.task, "transfers_head", False)
+    if step < phase.steps or not (handed_on or number + 1 < len(run.phases)):
+        return {}
+    recalls = []
+    run.net.eval()
+    for c in metrics.groups(run.counts_C.int().tolist())["few"]:
+        own = (run.sample.labels == c).nonzero().flatten()
+        if len(own):
+            images, _ = run.sample.batch(own)
+            parts = [scores(phase.loss, run.net(run.sample.standardise(part))) for part in images.split(2048)]
+            logits = torch.cat(parts) if phase.ensemble is None else phase.ensemble.combine(torch.cat(parts))
+            recalls.append(float((logits.argmax(1) == c).double().mean()))
+    return {"tail_recall": sum(recalls) / len(recalls)} if recalls else {}
 
 
 def _tensors(

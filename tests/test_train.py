@@ -174,6 +174,24 @@ def test_a_row_holds_means_over_the_steps_since_the_last_row(phase, sample, tmp_
     assert rows[-1]["lr"] == phase.optimizer.lr * phase.schedule.factor(24, 25)
 
 
+@pytest.mark.parametrize("stage", ["finetune", "pretrain"])
+def test_where_training_goes_on_otherwise_the_tail_s_own_recall_is_told(stage, phase, sample):
+    phases, rows, net = [replace(phase, steps=30), replace(phase, steps=5)], [], network(phase)
+    phases = phases[:1] if stage == "pretrain" else phases
+    seen = {"validate": lambda: recall.append(float((outputs().argmax(1)[54:] == 2).double().mean()))}
+
+    def outputs():
+        return train.predict(net, sample, sample.raw.numpy(), sample.ids.numpy())
+
+    recall = []
+    run = train.Run(net, phases, sample, COUNTS, stage, SEED, seen)
+    train.train(run, resume=None, save=lambda tensors, state: None, log=lambda row, number: rows.append((number, row)))
+    told = {(number, row["step"]): row["tail_recall"] for number, row in rows if "tail_recall" in row}
+    at = [(number, row["step"]) for number, row in rows].index((0, 30))
+    assert told == {(0, 30): recall[at]}
+    assert recall[at] > 0
+
+
 def test_what_training_saw_is_counted(phase, sample, tmp_path):
     batches = batches_of(phase, sample)
     drawn = torch.cat([batches.step(step) for step in range(phase.steps)])
