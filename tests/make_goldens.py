@@ -256,7 +256,7 @@ def preprocessing(spec: dict[str, Any]) -> Any:
     x[::7, 1], x[::9, 4], x[::5, 5] = np.nan, np.nan, np.nan
     fitted = registry.build("preprocessing", spec).fit(x[::2], TYPED)
     made = fitted(x[1::2])
-    return [column.name for column in fitted.columns], [summary(torch.from_numpy(c)) for c in np.nan_to_num(made.T)]
+    return [[column.name for column in fitted.columns], [summary(torch.tensor(c)) for c in np.nan_to_num(made.T)]]
 
 
 def splitting(spec: dict[str, Any]) -> Any:

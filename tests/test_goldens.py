@@ -85,6 +85,7 @@ SILENT = {
     ("semi_supervised.daso", "period"),
     ("semi_supervised.daso", "queue"),
     ("rebalancing.em_prior", "iterations"),
+    ("rebalancing.tuned_threshold", "metric"),
     ("rebalancing.sade_aggregation", "stop"),
 }
 
