@@ -205,6 +205,21 @@ def curves(found: list[Row], study: Json) -> pd.DataFrame:
     return pd.DataFrame(records, columns=[*KEYS, "seed", "phase", "step", "loss", "accuracy", "val"])
 
 
+def switches(found: list[Row], study: Json) -> dict[str, dict[str, float]]:
+    """Return case -> point -> recall of the tail's training rows when the last stage of training began, over seeds."""
+    held: dict[str, dict[str, dict[int, float]]] = {}
+    for entry, stages in found:
+        for stage in (s for s in ("pretrain", "finetune") if s in stages and stages[s].status == "done"):
+            for row in _history(stages[stage].folder / "history.jsonl"):
+                if "tail_recall" in row and row["seed"] in study["seeds"]:
+                    by_seed = held.setdefault(entry["case"], {}).setdefault(entry["point"], {})
+                    by_seed[row["seed"]] = row["tail_recall"]
+    return {
+        case: {point: sum(by_seed.values()) / len(by_seed) for point, by_seed in points.items()}
+        for case, points in held.items()
+    }
+
+
 def _history(path: Path) -> Iterator[Json]:
     if path.exists():
         yield from map(json.loads, path.read_text(encoding="utf-8").splitlines())

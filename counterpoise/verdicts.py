@@ -15,6 +15,7 @@ from counterpoise.claims import IN_RANKS, MARGIN, Claim
 from counterpoise.errors import UserError
 from counterpoise.measuring import ALONE, ALPHA, Evidence, Resampling, arm_of, arms_of, measure, place_of, repetitions
 
+INTERPOLATES = 0.995  # recall of the tail's training rows above which what sets in late meets a loss near zero
 LOOK_ALPHA = 0.019
 """Alpha of each look at n, 2n and 4n seeds: holds the three together at .05 from n = 5 on. Pocock's .022 is
 for equal steps (n, 2n, 3n) and gives .053 to .057 when n doubles (simulated in the tests)."""
@@ -127,6 +128,19 @@ def _no_headroom(claim: Claim, gate: Mapping[str, Any] | None) -> str:
     return "no headroom: " + ", ".join(faults) if faults else ""
 
 
+def _regime(claim: Claim, switches: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Say of which cases a last stage of training had little left to learn: the tail's own rows were known by heart."""
+    notes = []
+    for case in claim.cases:
+        point, recall = max(switches.get(case, {}).items(), key=lambda item: item[1], default=("", 0.0))
+        if recall > INTERPOLATES:
+            place = f" at {point}" if point else ""
+            notes.append(
+                f"interpolating regime: {case} recalled {recall:.4g} of the tail's training rows{place} at its switch"
+            )
+    return notes
+
+
 def _sentence(claim: Claim, evidence: Evidence, scale: str, settings: Mapping[str, Any] | None, estimate: Any) -> str:
     chosen = [str(settings[key]) for key in ("data", "model", "counts", "budget") if settings and key in settings]
     place = f"At scale {scale}" + (f", on {', '.join(chosen)}" if chosen else "")
@@ -155,11 +169,13 @@ def judge(
     settings: Mapping[str, Any] | None = None,
     gate: Mapping[str, Any] | None = None,
     resampling: Resampling = ALONE,
+    switches: Mapping[str, Mapping[str, float]] | None = None,
 ) -> list[dict[str, Any]]:
     """Give every claim of a study its verdict; the returned rows are ready for JSON.
 
     `seeds` are those fixed by the study, or their number when they start at 0; others are ignored.
     `extendable` says that the study reserved looks at n, 2n and 4n before the first of them, each then at `LOOK_ALPHA`.
+    `switches` tells, by case and grid point, the recall of the tail's training rows when the last stage began.
     `family_size` is the number of claims of the key over all its studies. Raises UserError for a table with
     NaN, a reference that does not exist, or a look that was not reserved.
     """
@@ -181,6 +197,7 @@ def judge(
         compared = []
         if claim.form != "ranks":
             compared = _agreements(claim, table, fixed, references, scale, resampling.folds)
+        found = replace(found, notes=[*found.notes, *_regime(claim, switches or {})])
         row = _row(claim, found, float(alphas[i]), len(fixed), scale, compared, _no_headroom(claim, gate))
         estimate = None if row["interval"] is None else (row["effect"], *row["interval"])
         rows.append(

@@ -313,6 +313,15 @@ def test_diverged_seeds_are_counted_and_said():
     assert "diverged 2 of 10" in row["sentence"]
 
 
+def test_what_sets_in_after_the_tail_is_known_by_heart_is_flagged():
+    values = {"a": spread(0.9, 0.01), "b": spread(0.8, 0.02)}
+    switches = {"a": {"rho=10": 0.9, "rho=40": 0.9951}, "b": {"": 0.995}, "c": {"": 1.0}}
+    row, plain = verdict_of(BETTER, values, switches=switches), verdict_of(BETTER, values)
+    assert plain["reason"] == ""
+    flag = "interpolating regime: a recalled 0.9951 of the tail's training rows at rho=40 at its switch"
+    assert row == plain | {"reason": flag}
+
+
 def test_lower_is_better_turns_the_difference_and_its_words():
     raw = {**BETTER, "metric": "ece", "margin": 0.01, "lower_is_better": True}
     table = tidy({"a": spread(0.05, 0.01), "b": np.full(10, 0.1)}, metric="ece")

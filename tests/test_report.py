@@ -123,6 +123,8 @@ def write_entry(entry, diverged=()):
         for s in SEEDS
         for t in (10, 20)
     ]
+    if case == "oracle":  # which trains in two stages, here
+        history[::2] = [{**row, "tail_recall": 1.0 if count == 2 else row["seed"] / 4} for row in history[::2]]
     lines = "".join(json.dumps({**row, "val_balanced_accuracy": None}) + "\n" for row in history)
     records.write_text(folders["finetune"] / "history.jsonl", lines)
 
@@ -234,6 +236,15 @@ def test_the_table_is_tidy_and_marks_what_was_scored_at_chance(written):
     assert not table["value"].isna().any()
     assert set(table.loc[table["diverged"], "case"]) == {"over_sampling"}
     assert set(table.loc[table["diverged"], "seed"]) == {3}
+
+
+def test_a_case_that_knew_the_tail_before_its_last_stage_is_flagged(written):
+    made, _, html, document, _ = written
+    found = tables.switches(tables.rows(made, made.studies[NAME]), made.studies[NAME])
+    assert found == {"oracle": {"minority_count=2": 1.0, "minority_count=20": (0 + 1 + 2 + 3) / 16}}
+    flags = ["interpolating regime: oracle recalled 1 of" in row["reason"] for row in document["claims"]]
+    assert flags == [False, True]
+    assert "interpolating regime" in html
 
 
 def test_diverged_seeds_and_training_accuracy_are_shown(written):

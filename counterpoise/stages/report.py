@@ -75,7 +75,7 @@ def judge(plan: Plan, study: Json, found: list[tables.Row], table: pd.DataFrame)
     overlap = max(getattr(split, "overlap", 0.0) for split in splits)  # of several the least sure of itself
     resampling = Resampling(folds.pop() if len(folds) == 1 else 1, overlap)
     gate = summaries.gate(table, study)
-    settings = _settings(study, found)
+    settings, switches = _settings(study, found), tables.switches(found, study)
 
     def judged(kind: str, family_size: int, gate: Json | None) -> list[Json]:
         parsed = parse_claims(
@@ -96,6 +96,7 @@ def judge(plan: Plan, study: Json, found: list[tables.Row], table: pd.DataFrame)
             settings=settings,
             gate=gate,
             resampling=resampling,
+            switches=switches,
         )
 
     here = records.environment()
