@@ -1,0 +1,35 @@
+"""What classical models check before they fit: that there is more than one class, and enough of each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from counterpoise.errors import ImpossibleCell
+
+
+def classes_of(y_N: np.ndarray, who: str, *, least: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Return the classes of the rows and each row's position among them; raise ImpossibleCell for too few rows."""
+    classes_C, codes_N, counts_C = np.unique(y_N, return_inverse=True, return_counts=True)
+    if len(classes_C) < 2:
+        held = f"only class {classes_C[0]}" if len(classes_C) else "none"
+        raise ImpossibleCell(f"{who} needs rows of two classes, got {held}")
+    if counts_C.min() < least:
+        rarest = int(counts_C.argmin())
+        raise ImpossibleCell(
+            f"{who} needs {least} rows of each class, got {counts_C[rarest]} of class {classes_C[rarest]}"
+        )
+    return classes_C, codes_N
+
+
+class Relabelled:
+    """An estimator that was fitted on positions among the classes, under the classes' own numbers."""
+
+    def __init__(self, estimator: Any, classes_C: np.ndarray) -> None:
+        self.estimator = estimator
+        self.classes_ = classes_C
+
+    def predict_proba(self, x_ND: np.ndarray) -> np.ndarray:
+        """Return probability_NC in the order of `classes_`."""
+        return self.estimator.predict_proba(x_ND)
