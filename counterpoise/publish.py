@@ -6,10 +6,11 @@ reproduced: results with jobs missing, and results of code that no commit holds.
 
 from __future__ import annotations
 
+from math import isfinite, nan, prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from counterpoise import records, registry
+from counterpoise import records, registry, tables
 from counterpoise.errors import UserError, nearest
 from counterpoise.plan import RESULTS, Plan
 from counterpoise.records import Json
@@ -70,13 +71,13 @@ def publish(plan: Plan, name: str, *, allow_dirty: bool = False, folder: Path = 
         )
     import pandas as pd
 
-    summary = _summary(document, study, pd.read_parquet(report / "table.parquet"), dirty)
+    summary = _summary(plan, document, study, pd.read_parquet(report / "table.parquet"), dirty)
     records.write_json(folder / f"{name}.json", summary)
     records.write_text(folder / f"{name}.md", _markdown(summary))
     return folder / f"{name}.json"
 
 
-def _summary(document: Json, study: Json, table: pd.DataFrame, dirty: bool) -> Json:
+def _summary(plan: Plan, document: Json, study: Json, table: pd.DataFrame, dirty: bool) -> Json:
     scopes = list(dict.fromkeys(claim["scope"] for claim in document["claims"]))
     work = document["provenance"]
     return {
@@ -106,7 +107,7 @@ def _summary(document: Json, study: Json, table: pd.DataFrame, dirty: bool) -> J
         "controls": [{k: control[k] for k in SHOWN} for control in document["controls"]],
         "failures": document["gaps"],
         "diverged": document["diverged"],
-        "work": _work(study),
+        "work": _work(study, tables.rows(plan, study)),
         "methods": _methods(study),
         "table": _table(study, table),
     }
@@ -126,17 +127,39 @@ def _methods(study: Json) -> Json:
     return {case: [pair for pair in pairs if pair not in plain] for case, pairs in named.items()}
 
 
-def _work(study: Json) -> Json:
-    """Return the gradient steps of each case, and the forward and backward passes over its batches."""
-    found: Json = {}
+def _work(study: Json, found: list[tables.Row]) -> Json:
+    """Return the gradient steps of each case, its passes over batches, and the CPU seconds of its training.
+
+    A pass is one forward and backward of one expert over as many examples as a batch has; a step has those of its
+    optimiser times those of its strategy, its pretraining task or its semi-supervised learning. Of several grid points
+    the one of most passes counts, and the mean of the CPU seconds.
+    """
+    held: Json = {}
     for entry in study["entries"]:
         recipe = entry["recipe"]
-        stages = [recipe[s] for s in ("pretrain", "finetune") if s == "finetune" or entry["pretrain"]]
-        passes = [getattr(registry.method("optimizers", s["optimizer"]["name"]), "evaluations", 1) for s in stages]
-        steps = [s["steps"] for s in stages]
-        held = {"steps": sum(steps), "evaluations": sum(n * k for n, k in zip(steps, passes, strict=True))}
-        found[entry["case"]] = max(found.get(entry["case"], held), held, key=lambda h: h["evaluations"])
-    return found
+        stages = [s for s in ("pretrain", "finetune") if s == "finetune" or entry["pretrain"]]
+        passes = sum(recipe[stage]["steps"] * _passes(recipe, stage) for stage in stages)
+        work = {"steps": sum(recipe[stage]["steps"] for stage in stages), "evaluations": passes}
+        held[entry["case"]] = max(held.get(entry["case"], work), work, key=lambda w: w["evaluations"])
+    seconds: dict[str, list[float]] = {}
+    for entry, blocks in found:
+        runs = [blocks[stage].run or {} for stage in ("pretrain", "finetune") if stage in blocks]
+        seconds.setdefault(entry["case"], []).append(sum(run.get("cpu_seconds", nan) for run in runs))
+    for case, each in seconds.items():
+        mean = sum(each) / len(each)
+        held[case]["cpu_seconds"] = round(mean, 3) if isfinite(mean) else None
+    return held
+
+
+def _passes(recipe: Json, stage: str) -> int:
+    """Return the passes of a step."""
+    section = recipe[stage]
+    kinds = {"optimizer": "optimizers", "method": "pretraining" if stage == "pretrain" else "finetuning"}
+    kinds["semi_supervised"] = "semi_supervised"
+    parts = [registry.build(kind, section[key]) for key, kind in kinds.items() if key in section]
+    experts = getattr(registry.build("ensembles", recipe["ensemble"]), "experts", 1)
+    alone = any(hasattr(part, "head") for part in parts)  # a pretraining task with a head of its own has one encoder
+    return prod(getattr(part, "evaluations", 1) for part in parts) * (1 if alone else experts)
 
 
 def _table(study: Json, table: pd.DataFrame) -> list[Json]:

@@ -17,6 +17,7 @@ from counterpoise import records
 Json = dict[str, Any]
 REFERENCE = "logit_adjustment"
 CONTROLS = ("baseline", "again", "oracle", "oracle_encouraging")  # the last is an oracle with another loss
+COSTS = ("evaluations", "cpu_seconds")
 MARGIN = 0.01
 METRIC = "balanced_accuracy"
 
@@ -31,7 +32,7 @@ def rows(published: Path, scale: str) -> list[Json]:
     for path in sorted(published.glob(f"*.{scale}.json")):
         held = json.loads(path.read_text(encoding="utf-8"))
         values = {(r["point"], r["case"]): r["values"] for r in held.get("table", []) if "values" in r and _counts(r)}
-        work = {case: cost["evaluations"] for case, cost in held.get("work", {}).items()}
+        work = held.get("work", {})
         for (point, case), gained in values.items():
             against = values.get((point, REFERENCE))
             if against is None or len(against) != len(gained) or case == REFERENCE:
@@ -41,9 +42,15 @@ def rows(published: Path, scale: str) -> list[Json]:
             mean, low, high = (float(v) for v in t_interval(difference, 0.05))
             row = about | {"n": len(gained), "mean": float(np.mean(gained)), "gain": mean, "interval": [low, high]}
             row |= {"p": float(two_sided(*t_tails(difference))), "outcome": _outcome(mean, low, high)}
-            row["cost"] = work[case] / work[REFERENCE] if case in work else None
+            row |= {name: _relative(work, case, name) for name in COSTS}
             found.setdefault((point, tuple(gained)), row)
     return _with_q(_named(sorted(found.values(), key=lambda r: (r["setting"], -r["gain"]))))
+
+
+def _relative(work: Json, case: str, name: str) -> float | None:
+    """Return what a case costs as a multiple of the reference's cost; None where either is not told."""
+    own, reference = (work.get(c, {}).get(name) for c in (case, REFERENCE))
+    return own / reference if own is not None and reference else None
 
 
 def _named(found: list[Json]) -> list[Json]:
@@ -95,9 +102,10 @@ def markdown(found: list[Json], scale: str) -> str:
         "",
         f"Written by `counterpoise synthesise --scale {scale}` from the published studies. Gain: {METRIC} less that of "
         f"post-hoc logit adjustment of cross-entropy on the same seeds, mean and 95 % interval. Win, tie and "
-        f"loss by a margin of {MARGIN:g}; open is none of these. q: Benjamini and Hochberg over all rows. Cost: "
-        "forward and backward passes over batches, as a multiple of the reference's. Controls are "
-        "in italics: `baseline` (the positive control: it must lose), `again` (as the baseline, drawn anew), `oracle`.",
+        f"loss by a margin of {MARGIN:g}; open is none of these. q: Benjamini and Hochberg over all rows. Costs, as "
+        "multiples of the reference's: forward and backward passes over batches (of each expert, step of an attack and "
+        "unlabelled view), and CPU seconds of training as it ran (stacked where the recipe allows). Controls are in "
+        "italics: `baseline` (the positive control: it must lose), `again` (as the baseline, drawn anew), `oracle`.",
         "",
         f"![Gain over logit adjustment]({scale}.svg)",
     ]
@@ -106,16 +114,16 @@ def markdown(found: list[Json], scale: str) -> str:
         tally = {o: sum(r["outcome"] == o for r in own if r["case"] not in CONTROLS) for o in _OUTCOMES}
         lines += ["", f"## {setting or 'one setting'}", "", ", ".join(f"{k} {n}" for k, n in tally.items()) + ".", ""]
         lines += [
-            "| case | accuracy | gain | interval | outcome | q | n | cost | study |",
-            "|---|--:|--:|:-:|---|--:|--:|--:|---|",
+            "| case | accuracy | gain | interval | outcome | q | n | passes | CPU | study |",
+            "|---|--:|--:|:-:|---|--:|--:|--:|--:|---|",
         ]
         for row in own:
             name = f"*{row['name']}*" if row["case"] in CONTROLS else row["name"]
             low, high = row["interval"]
             q = "< 0.001" if row["q"] < 0.001 else f"{row['q']:.3f}"
             cells = [name, f"{row['mean']:.4f}", f"{row['gain']:+.4f}", f"[{low:+.4f}, {high:+.4f}]"]
-            cost = "–" if row["cost"] is None else f"{row['cost']:.2f}"
-            cells += [row["outcome"], q, str(row["n"]), cost, f"[{row['study']}](../{row['study']}.{scale}.md)"]
+            costs = ["–" if row[name] is None else f"{row[name]:.2f}" for name in COSTS]
+            cells += [row["outcome"], q, str(row["n"]), *costs, f"[{row['study']}](../{row['study']}.{scale}.md)"]
             lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 

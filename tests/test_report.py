@@ -98,7 +98,7 @@ def write_entry(entry, diverged=()):
     lost = {str(seed): DIVERGED for seed in diverged}
     for stage, folder in folders.items():
         folder.mkdir(parents=True, exist_ok=True)
-        run_json(folder, diverged=lost if stage != "sample" else {})
+        run_json(folder, diverged=lost if stage != "sample" else {}, cpu_seconds=3.0 * count)
     draw = np.random.default_rng([CASES.index(case), count])
     level = 0.5 + 0.15 * CASES.index(case) + 0.005 * count
     rows = []
@@ -382,13 +382,34 @@ def test_published_numbers_equal_the_report(written, tmp_path, monkeypatch):
     assert (row["mean"], row["sd"], row["n"]) == pytest.approx((values.mean(), values.std(), 4))
     values = cells[cells["split"] == "test"].sort_values("seed")["value"]
     assert row["values"] == pytest.approx(values.tolist())
-    assert summary["work"]["oracle"] == {"steps": 20, "evaluations": 40}
+    assert summary["work"]["oracle"] == {"steps": 20, "evaluations": 40, "cpu_seconds": (6 + 60) / 2}
     assert summary["methods"]["oracle"] == [["samplers", "oracle"], ["losses", "focal"], ["optimizers", "sam"]]
     text = path.with_suffix(".md").read_text()
     assert f"{page.number(row['mean'])} ± {page.number(row['sd'])} (4)" in text
     for claim in summary["claims"]:
         assert claim["sentence"] in text
         assert page.number(claim["effect"], 4) in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "passes"),
+    [
+        ({"ensemble": {"name": "plain_average", "experts": 4}}, 4 * 20),
+        ({"method": {"name": "srat", "steps": 7}}, (7 + 1) * 20),
+        ({"method": {"name": "srat", "attack": "none"}}, 20),
+        ({"semi_supervised": {"name": "fixmatch", "unlabelled_ratio": 3}}, (1 + 2 * 3) * 20),
+        ({"optimizer": {"name": "sam"}, "ensemble": {"name": "sade"}}, 2 * 3 * 20),
+        ({"method": {"name": "selmix"}}, 2 * 20),
+    ],
+    ids=str,
+)
+def test_passes_count_experts_attacks_and_unlabelled_views(changes, passes):
+    study = make_plan().studies[NAME]
+    [entry] = [e for e in study["entries"] if e["case"] == "baseline"][:1]
+    for key, spec in changes.items():
+        (entry["recipe"] if key == "ensemble" else entry["recipe"]["finetune"])[key] = spec
+    work = publish._work(study | {"entries": [entry]}, [])
+    assert work == {"baseline": {"steps": 20, "evaluations": passes}}
 
 
 def test_publishing_refuses_uncommitted_changes_and_gaps(written, tmp_path, monkeypatch):

@@ -21,6 +21,8 @@ def publish(folder, study, cases, point="data=mnist", n=10):
         for c, v in cases.items()
     ]
     work = {case: {"evaluations": 3000 if case != "twice" else 6000} for case in cases}
+    for case, seconds in {"logit_adjustment": 40.0, "twice": 100.0}.items():
+        work.setdefault(case, {})["cpu_seconds"] = seconds
     document = {"study": study, "key": study.split("_")[0], "table": table, "work": work}
     (folder / f"{study}.small.json").write_text(json.dumps(document))
 
@@ -50,7 +52,8 @@ def test_each_case_is_compared_with_logit_adjustment_on_its_own_seeds(tmp_path):
     # differences -2 e_i have the deviation 2 sd(e); t(9, .975) = 2.2622
     half = 2.2622 * 2 * NOISE.std(ddof=1) / 10**0.5
     assert found["better"]["interval"] == pytest.approx([0.05 - half, 0.05 + half], rel=1e-4)
-    assert found["twice"]["cost"] == 2
+    assert (found["twice"]["evaluations"], found["twice"]["cpu_seconds"]) == (2, 2.5)
+    assert (found["same"]["evaluations"], found["same"]["cpu_seconds"]) == (1, None), "not told"
     ordered = sorted(found.values(), key=lambda row: row["p"])
     steps = [row["p"] * len(ordered) / (i + 1) for i, row in enumerate(ordered)]
     assert [row["q"] for row in ordered] == pytest.approx([min(steps[i:]) for i in range(len(steps))])

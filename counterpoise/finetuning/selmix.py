@@ -52,6 +52,7 @@ class Method:
     version: ClassVar[int] = 1
     fresh_head: ClassVar[bool] = False
     needs_validation: ClassVar[bool] = True
+    evaluations: ClassVar[int] = 2
     objective: _selmix.Objective = "mean_recall"
     """The metric to improve; with coverage, each class is also to be predicted often enough."""
     temperature: Annotated[float, Gt(0)] = 0.1

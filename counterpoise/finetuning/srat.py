@@ -115,6 +115,11 @@ class Method:
         """Whether nothing but images will do: an attack changes pixels."""
         return self.attack != "none"
 
+    @property
+    def evaluations(self) -> int:
+        """Passes of a step: one for each step of the attack, and the network's own."""
+        return 1 + (self.steps if self.attack == "pgd" else 0)
+
     def phases(self, phase: "Phase") -> "list[Phase]":
         """Return the phase with the task in place of its own."""
         _own_loss.check("srat", phase)

@@ -120,6 +120,11 @@ class Method:
     decay: Annotated[float, Interval(ge=0, lt=1)] = 0.999
     """Share of the moving average that is kept at a step."""
 
+    @property
+    def evaluations(self) -> int:
+        """Passes of a step, in labelled batches: one, and two views of each unlabelled image."""
+        return 1 + 2 * self.unlabelled_ratio
+
     def module(self, features: int, classes: int) -> nn.Module:
         """Return the memory, which copies the encoder when training opens."""
         return Memory(features, classes, self.queue)

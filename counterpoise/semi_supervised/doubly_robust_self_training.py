@@ -65,6 +65,11 @@ class Method:
     wrong_by: Annotated[int, Ge(0)] = 0
     """Added to each pseudo-label, modulo the number of classes: 1 makes an adversarial teacher."""
 
+    @property
+    def evaluations(self) -> int:
+        """Passes of a step, in labelled batches: one, and the unlabelled examples."""
+        return 1 + self.unlabelled_ratio
+
     def module(self, features: int, classes: int) -> nn.Module:
         """Return the teacher, who copies the network when training opens."""
         return Teacher()

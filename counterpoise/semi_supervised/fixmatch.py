@@ -38,6 +38,11 @@ class Method:
     tau: Annotated[float, Ge(0)] = 0.0
     """Log priors of the labelled part that are subtracted before pseudo-labels are taken; 0 is plain FixMatch."""
 
+    @property
+    def evaluations(self) -> int:
+        """Passes of a step, in labelled batches: one, and two views of each unlabelled image."""
+        return 1 + 2 * self.unlabelled_ratio
+
     def objective(self, step: "Step", rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return the sum of both losses and the right answers on the labelled batch."""
         own_BD, labels_B, weak_UD, strong_UD = _views.features("fixmatch", step, rows)
