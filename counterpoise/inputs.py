@@ -50,6 +50,8 @@ class Inputs:
         self.raw_columns = tuple(Column(**{**c, "categories": tuple(c["categories"])}) for c in held_columns)
         if not hasattr(self.method, "fit"):
             self._check_plain()
+        elif not held_columns:  # a table that does not describe its columns holds numbers
+            self.raw_columns = tuple(Column(f"x{d}") for d in range(self.raw_pool.shape[1]))
 
     def _check_plain(self) -> None:
         for d, column in enumerate(self.raw_columns):
