@@ -52,7 +52,7 @@ def make_plan():
                     "optimizer": {"name": "sam" if case == "oracle" else "sgd"},
                     "semi_supervised": {"name": "none"},
                 },
-                "evaluate": {"rebalancing": {"name": "none"}},
+                "evaluate": {"rebalancing": {"name": "none"}, "test_factor": 1.0},
             }
             point = {"point": f"minority_count={count}", "factors": {"imbalance.minority_count": count}}
             chain = {"preprocess": cell("preprocess", "toy"), "pretrain": None, **names}
@@ -92,6 +92,15 @@ def run_json(folder, status="done", error=None, **more):
     records.write_json(folder / "run.json", {**about, **work, **origin, **more})
 
 
+def predictions(case, seeds):
+    """Return what each seed says of ten test examples a class: eight right, of the oracle all."""
+    label, place = np.divmod(np.arange(30), 10)
+    said = np.where((place < 8) | (case == "oracle"), label, (label + 1) % 3)
+    logits = {f"logit_{c}": (said == c).astype(float) for c in range(3)}
+    about = {"selection": "last", "split": "test", "id": np.arange(30), "label": label}
+    return pd.concat([pd.DataFrame({"seed": seed, **about, **logits}) for seed in seeds])
+
+
 def write_entry(entry, diverged=()):
     case, count = entry["case"], entry["factors"]["imbalance.minority_count"]
     folders = {s: Path("results") / s / entry[s] / "seeds-00-03" for s in ("sample", "finetune", "evaluate")}
@@ -116,8 +125,9 @@ def write_entry(entry, diverged=()):
     design = {str(s): [40, count, 30] if s % 2 else [count, 40, 30] for s in SEEDS}  # which class is rare varies
     seen = {s: [7 * n for n in counts] for s, counts in design.items()}
     meta = {"classes": CLASSES, "design_counts": design, "class_counts": design, "seen_counts": seen, "diverged": lost}
-    empty = pa.table({"seed": pa.array([], pa.int32())}).replace_schema_metadata({"counterpoise": json.dumps(meta)})
-    pq.write_table(empty, folders["finetune"] / "predictions.parquet")
+    made = pa.Table.from_pandas(predictions(case, [s for s in SEEDS if s not in diverged]), preserve_index=False)
+    made = made.replace_schema_metadata({"counterpoise": json.dumps(meta)})
+    pq.write_table(made, folders["finetune"] / "predictions.parquet")
     history = [
         {"seed": s, "phase": "finetune", "step": t, "epoch": t / 8, "loss": 1 / t, "accuracy": 0.9, "lr": 0.1}
         for s in SEEDS
@@ -384,7 +394,11 @@ def test_published_numbers_equal_the_report(written, tmp_path, monkeypatch):
     assert row["values"] == pytest.approx(values.tolist())
     assert summary["work"]["oracle"] == {"steps": 20, "evaluations": 40, "cpu_seconds": (6 + 60) / 2}
     assert summary["methods"]["oracle"] == [["samplers", "oracle"], ["losses", "focal"], ["optimizers", "sam"]]
+    assert [claim["two_way"] for claim in summary["claims"]] == [None, None], "a seed of theirs diverged"
+    low, high = summary["controls"][0]["two_way"]
+    assert 0 < low < 0.2 < high < 0.4
     text = path.with_suffix(".md").read_text()
+    assert f"[{page.number(low, 4)}, {page.number(high, 4)}]" in text
     assert f"{page.number(row['mean'])} ± {page.number(row['sd'])} (4)" in text
     for claim in summary["claims"]:
         assert claim["sentence"] in text
