@@ -20,7 +20,7 @@ from annotated_types import Ge, Gt, Interval
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from counterpoise import registry
+from counterpoise import attacks, registry
 from counterpoise.errors import UserError
 from counterpoise.finetuning import _own_loss
 
@@ -71,15 +71,10 @@ class Task:
         method, parts = self.method, (step.net.encoder, step.net.head)
         modes = [part.training for part in parts]
         model = nn.Sequential(*parts).eval()
-        start = torch.rand(images.shape, generator=step.stream("attack"), dtype=images.dtype) * 2 - 1
-        attacked = (images + method.epsilon * start.to(images.device)).clamp(0, 255)
-        for _ in range(method.steps):
-            attacked.requires_grad_()
-            loss = F.cross_entropy(model(step.sample.standardise(attacked)), step.labels_B, reduction="sum")
-            (slope,) = torch.autograd.grad(loss, attacked)
-            moved = attacked.detach() + method.step_size * slope.sign()
-            attacked = torch.minimum(torch.maximum(moved, images - method.epsilon), images + method.epsilon)
-            attacked = attacked.clamp(0, 255)
+        attacked = attacks.pgd(
+            lambda x: model(step.sample.standardise(x)), images, step.labels_B, step.stream("attack"),
+            epsilon=method.epsilon, step_size=method.step_size, steps=method.steps,
+        )  # fmt: skip
         for part, mode in zip(parts, modes, strict=True):
             part.train(mode)
         return attacked
