@@ -32,5 +32,5 @@ FILES: Files = {
 
 def read(path: Path, columns: Sequence[Column]) -> tuple[np.ndarray, np.ndarray]:
     """Return x_ND and y_N of one file, in its order."""
-    x_ND, label_N = _tables.read(path, columns, header=0)
+    x_ND, label_N = _tables.read(path, columns, has_header=True)
     return x_ND, (label_N == "1").astype(np.int64)

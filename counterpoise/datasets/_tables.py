@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from counterpoise.columns import Column
+from counterpoise.data import open_file
 from counterpoise.errors import UserError
 
 MISSING = "?"
@@ -33,38 +35,32 @@ def categorical(name: str, categories: str) -> Column:
     return Column(name, "categorical", tuple(sorted(categories.split())))
 
 
-def read(path: Path, columns: Sequence[Column], header: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+def read(path: Path, columns: Sequence[Column], has_header: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """Return x_ND (float64; codes of categories, NaN where a value is missing) and the text of each row's label.
 
-    `header` is the line of the header, None where there is none. Raises UserError where a row has not one value for
-    each column and a label, where a number is none, or where a category is not among those of its column.
+    Raises UserError where a row has not one value for each column and a label, where a number is none, or where a
+    category is not among those of its column.
     """
-    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    from pyarrow import csv
 
-    kinds: dict[int, type] = {i: str if c.categories else float for i, c in enumerate(columns)}
-    label = len(columns)
+    names = [str(i) for i in range(len(columns) + 1)]
     try:
-        frame = pd.read_csv(
-            path,
-            header=header,
-            names=list(range(label + 1)),
-            dtype={**kinds, label: str},
-            index_col=False,
-            na_values=[MISSING],
-            keep_default_na=False,
-            skipinitialspace=True,
-            float_precision="round_trip",  # the nearest float64, the same with any version
-            on_bad_lines="error",
-        )
-    except ValueError as reason:
-        raise UserError(f"{path}: expected {label} columns and a label: {' '.join(str(reason).split())}") from None
-    if frame[label].isna().any():
-        row = int(frame[label].isna().to_numpy().argmax())
-        raise UserError(f"{path}: row {row + 1} has no label; expected {label} columns and a label")
-    x_ND = np.empty((len(frame), label))
-    for i, column in enumerate(columns):
-        x_ND[:, i] = _codes(path, frame[i], column) if column.categories else frame[i]
-    return x_ND, frame[label].to_numpy(object)
+        with open_file(path) as source:
+            table = csv.read_csv(
+                source,
+                csv.ReadOptions(column_names=names, skip_rows_after_names=int(has_header)),
+                convert_options=csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
+            )
+        *held, label = (pc.utf8_trim_whitespace(column.combine_chunks()) for column in table.columns)
+        x_ND = np.empty((len(label), len(columns)))
+        for i, (values, column) in enumerate(zip(held, columns, strict=True)):
+            known = pc.if_else(pc.equal(values, MISSING), None, values)
+            x_ND[:, i] = _codes(path, known, column) if column.categories else known.cast("float64").to_numpy(False)
+    except pa.ArrowException as reason:
+        raise UserError(f"{path}: expected {len(columns)} columns and a label: {reason}".replace("\n", " ")) from None
+    return x_ND, label.to_numpy(False)
 
 
 def undivided(x_ND: np.ndarray, y_N: np.ndarray) -> Parts:
@@ -73,12 +69,14 @@ def undivided(x_ND: np.ndarray, y_N: np.ndarray) -> Parts:
     return x_ND, y_N, x_ND[:0], y_N[:0]
 
 
-def _codes(path: Path, values, column: Column) -> np.ndarray:
-    position = {category: float(code) for code, category in enumerate(column.categories)}
-    known = values.isna() | values.isin(position)
-    if not known.all():
+def _codes(path: Path, known: Any, column: Column) -> np.ndarray:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    code = pc.index_in(known, pa.array(column.categories))
+    if code.null_count > known.null_count:
+        name = next(v for v in known.to_pylist() if v is not None and v not in column.categories)
         raise UserError(
-            f"{path}: column '{column.name}': found '{values[~known].iloc[0]}', "
-            f"expected one of {', '.join(column.categories)}"
+            f"{path}: column '{column.name}': found '{name}', expected one of {', '.join(column.categories)}"
         )
-    return values.map(position).to_numpy(float)
+    return code.cast("float64").to_numpy(False)
