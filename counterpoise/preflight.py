@@ -149,7 +149,7 @@ def check_training(recipe: Config, seeds: list[int], where: str) -> None:
     """Ask the parts of every training phase for what they refuse, which a job would only find out when it starts."""
     if getattr(registry.method("models", recipe["model"]["name"]), "classical", False):
         return
-    table = registry.method("datasets", recipe["data"]["name"]).kind == "table"
+    table = registry.build("datasets", recipe["data"]).kind == "table"
     for stage, phases in (("pretrain", _pretraining), ("finetune", _finetuning)):
         try:
             described = phases(recipe)
