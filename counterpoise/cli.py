@@ -121,10 +121,14 @@ def parser() -> argparse.ArgumentParser:
     add(
         "new",
         "commands.new:new",
-        "start a study from a commented template",
-        "Write config/studies/<name>.yaml: a small study on digits that runs as it is, every key explained.\n"
-        "The name is <author><year>_<topic>; <author><year> is the paper's key in the literature.",
-        "counterpoise new chawla2002_smote\ncounterpoise check --studies chawla2002",
+        "start a study: of your own data, or from a commented template",
+        "With a file (CSV, TSV or Parquet) and its column of labels, or a folder of images with a sub-folder for each\n"
+        "class: say what is there and what to mind, and write config/studies/<name>.yaml with cases that fit.\n"
+        "With a name <author><year>_<topic> (<author><year> is the paper's key in the literature): write a small\n"
+        "study on digits that runs as it is, every key explained.",
+        "counterpoise new customers.csv --target churn\n"
+        "counterpoise new visits.parquet --target readmitted --group patient\n"
+        "counterpoise new photos/\ncounterpoise new chawla2002_smote",
         _name,
     )
     add(
@@ -256,7 +260,13 @@ def _cells(command: argparse.ArgumentParser) -> None:
 
 
 def _name(command: argparse.ArgumentParser) -> None:
-    command.add_argument("name", help="<author><year>_<topic>, for instance chawla2002_smote")
+    command.add_argument("name", metavar="file-or-name", help="a file, a folder of images, or <author><year>_<topic>")
+    command.add_argument("--target", metavar="COLUMN", help="the column of a file that is to be predicted")
+    command.add_argument("--group", metavar="COLUMN", help="rows of one value are never parted, for instance a patient")
+    command.add_argument("--time", metavar="COLUMN", help="train on what was before, test on what came after")
+    command.add_argument(
+        "--name", dest="name_of_study", metavar="NAME", help="of the study (default: that of the file)"
+    )
 
 
 def _yes(command: argparse.ArgumentParser) -> None:

@@ -37,6 +37,8 @@ def check_study(about: dict[str, Any]) -> None:
     for kind in ("claims", "controls"):
         if about[kind]:
             check_claims(about, kind, f"{where}, {kind}")
+    for spec in {repr(entry["recipe"]["data"]): entry["recipe"]["data"] for entry in about["entries"]}.values():
+        check_own_data(spec, where)
     checked = set()
     for entry in about["entries"]:
         place = f"{where}, case {entry['case']}" + (f" at {entry['point']}" if entry["point"] else "")
@@ -49,6 +51,17 @@ def check_study(about: dict[str, Any]) -> None:
                 check(entry["recipe"], about["seeds"], place)
                 checked.add((key, check))
         check_validation(entry["recipe"], place)
+
+
+def check_own_data(spec: Config, where: str) -> None:
+    """Hold a file or folder of the user's own to what it was when the study was written."""
+    from counterpoise import own_data
+
+    if "path" in spec:
+        try:
+            own_data.check(spec["path"], spec["sha256"])
+        except UserError as reason:
+            raise UserError(f"{where}, data: {reason}") from None
 
 
 def check_claims(about: dict[str, Any], kind: str, where: str) -> None:
@@ -93,6 +106,11 @@ def check_sample(recipe: Config, seeds: list[int], where: str) -> None:
     split = registry.build("splits", recipe["split"])
     if limit := recipe["rows"]:
         available_C = available_C * min(1.0, limit / available_C.sum())
+    if recipe["split"]["name"] == "k_fold" and available_C.min() < split.folds:
+        raise UserError(
+            f"{where}, split: class '{dataset.classes[int(available_C.argmin())]}' has {int(available_C.min())} rows, "
+            f"{split.folds} folds need one each; use fewer folds, or drop or merge the class"
+        )
     available_C = np.maximum(1, available_C / (1 + getattr(split, "overlap", 0))).astype(np.int64)
     if (folds := getattr(split, "folds", 1)) and len(seeds) % folds:
         raise UserError(f"{where}, split: {len(seeds)} seeds do not fill repetitions of {folds} folds")
