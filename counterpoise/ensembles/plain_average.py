@@ -23,6 +23,8 @@ class Method:
     version: ClassVar[int] = 1
     experts: Annotated[int, Ge(2)] = 3
     """How many late parts and heads there are."""
+    keeps_experts: bool = False
+    """Keep what each expert says of the test part, for a correction that reads it (backdoor_adjustment)."""
 
     def loss(
         self,

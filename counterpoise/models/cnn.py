@@ -23,11 +23,12 @@ class Method:
     """conv 3x3 - ReLU - max-pool 2, twice; then a hidden layer with ReLU."""
 
     version: ClassVar[int] = 1
-    shared: ClassVar[int] = 7
     channels: tuple[Width, Width] = (8, 16)
     """Filters of the two convolutions."""
     hidden: Width = 64
     """Units of the hidden layer, which are the features."""
+    shared: Annotated[int, Ge(0)] = 7
+    """How many of the encoder's first children the experts of an ensemble have in common; 0: each has all its own."""
 
     def encoder(self, shape: tuple[int, ...]) -> tuple[nn.Module, int]:
         """Return the module and its number of features for images of `shape` = (C, H, W)."""

@@ -8,8 +8,9 @@ Differs from the source: nothing.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
+from annotated_types import Ge
 from torch import nn
 
 from counterpoise.errors import UserError
@@ -20,7 +21,8 @@ class Method:
     """conv 8 - ReLU - conv 16 - ReLU - max-pool 2 - linear 32 - ReLU."""
 
     version: ClassVar[int] = 1
-    shared: ClassVar[int] = 6
+    shared: Annotated[int, Ge(0)] = 6
+    """How many of the encoder's first children the experts of an ensemble have in common; 0: each has all its own."""
 
     def encoder(self, shape: tuple[int, ...]) -> tuple[nn.Module, int]:
         """Return the module and its number of features for images of `shape` = (C, H, W)."""

@@ -10,8 +10,9 @@ initialisation.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
+from annotated_types import Ge
 from torch import nn
 
 from counterpoise.errors import UserError
@@ -22,7 +23,8 @@ class Method:
     """conv 20 - pool - conv 50 - pool - linear 500 - ReLU, Xavier-initialised."""
 
     version: ClassVar[int] = 1
-    shared: ClassVar[int] = 5
+    shared: Annotated[int, Ge(0)] = 5
+    """How many of the encoder's first children the experts of an ensemble have in common; 0: each has all its own."""
 
     def encoder(self, shape: tuple[int, ...]) -> tuple[nn.Module, int]:
         """Return the module and its number of features for images of `shape` = (C, H, W)."""

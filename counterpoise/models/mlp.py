@@ -20,9 +20,10 @@ class Method:
     """Flatten, then one linear layer and ReLU for each width."""
 
     version: ClassVar[int] = 1
-    shared: ClassVar[int] = 3
     hidden: Annotated[tuple[Annotated[int, Ge(1)], ...], Len(1)] = (64, 64)
     """Units of each hidden layer."""
+    shared: Annotated[int, Ge(0)] = 3
+    """How many of the encoder's first children the experts of an ensemble have in common; 0: each has all its own."""
 
     def encoder(self, shape: tuple[int, ...]) -> tuple[nn.Module, int]:
         """Return the module and its number of features for inputs of `shape`."""

@@ -10,8 +10,9 @@ rule as well (2.4 times larger at 64 features); images need not be square nor ha
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
+from annotated_types import Ge
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -46,7 +47,8 @@ class Method:
     """A convolution, three stages of five blocks, and the mean over the image."""
 
     version: ClassVar[int] = 1
-    shared: ClassVar[int] = 2
+    shared: Annotated[int, Ge(0)] = 2
+    """How many of the encoder's first children the experts of an ensemble have in common; 0: each has all its own."""
 
     def encoder(self, shape: tuple[int, ...]) -> tuple[nn.Module, int]:
         """Return the module and its number of features for images of `shape` = (C, H, W)."""
