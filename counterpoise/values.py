@@ -1,0 +1,189 @@
+"""What the texts of a user's table stand for: missing values, numbers, dates, categories.
+
+A text becomes the same value whatever stands beside it, so that a model meets in a new file what it met before; only
+whether a comma is the decimal sign, and whether a column is one of numbers, is judged by the whole column.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DateKind = Literal["date", "date_day_first", "date_month_first"]
+"""`date`: 2024-01-31, 2024/01/31 or 31.01.2024, with a time or without; the others: 31/01/2024 and 01/31/2024."""
+
+MISSING = ("", "?", "na", "n/a", "nan", "-nan", "null", "#n/a", "#na", "<na>", "nat")
+"""Texts that are a missing value in any column, in small or capital letters."""
+
+MARKERS = (*"- -- --- . * none nil missing unknown n.a. #value! #div/0!".split(), "not available")
+"""Texts that are a missing value in a column of numbers or dates only."""
+
+SHARE = 0.95
+"""A column is one of numbers, or dates, if this share of its texts is; the other texts are then missing, and said."""
+
+_SHOWN = 30  # characters of a text in a message
+_EXACT = 2.0**53  # float64 does not tell apart whole numbers above this
+_SIGN = "^[+-]?"
+_PLAIN = rf"(?i){_SIGN}((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf|infinity)$"
+_COMMA_IS_DECIMAL = rf"{_SIGN}(\d{{1,3}}(\.\d{{3}})+|\d+)(,\d+)?$"
+_COMMA_IS_THOUSANDS = rf"{_SIGN}(\d{{1,3}}(,\d{{3}})+|\d+)(\.\d+)?$"
+_TIME = r"([T ]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$"
+_DATE = rf"^(\d{{4}}[-/]\d{{1,2}}[-/]\d{{1,2}}|\d{{1,2}}\.\d{{1,2}}\.\d{{4}}){_TIME}"
+_ABOVE_12 = r"(1[3-9]|2\d|3[01])"
+_SLASHED = rf"^\d{{1,2}}[/-]\d{{1,2}}[/-]\d{{4}}{_TIME}"
+
+
+def trimmed(texts: Any) -> Any:
+    """Return an Arrow array of texts without the spaces around them, null where one stands for a missing value."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    texts = pc.utf8_trim_whitespace(texts)
+    return pc.if_else(pc.is_in(pc.utf8_lower(texts), pa.array(MISSING, texts.type)), None, texts)
+
+
+def parsed(texts: Any, comma_is_decimal: bool) -> tuple[np.ndarray | None, str]:
+    """Return an Arrow array of trimmed texts as float64, or None if it is not one of numbers; and a note, or "".
+
+    `comma_is_decimal`: what a comma is where both readings fit, as in 1,500.
+    """
+    import pyarrow.compute as pc
+
+    known = _without_markers(texts)
+    if not len(known):
+        return (np.full(len(texts), np.nan), "") if texts.null_count == len(texts) else (None, "")
+    decimal = (_COMMA_IS_DECIMAL, ".", "a comma is read as the decimal sign (1,5 is 1.5)")
+    thousands = (_COMMA_IS_THOUSANDS, ",", "a comma is read as a sign between thousands (1,500 is 1500)")
+    readings = [(_PLAIN, "", ""), *((decimal, thousands) if comma_is_decimal else (thousands, decimal))]
+    share, (pattern, separator, note) = 0.0, readings[0]
+    for reading in readings:
+        if share < 1 and (found := _share(known, reading[0])) > share:
+            share, (pattern, separator, note) = found, reading
+    if share < SHARE:
+        return None, ""
+    if _share(known, r"^\d+$") == 1:
+        if pc.any(pc.match_substring_regex(known, r"^0\d")).as_py():
+            return None, "numbers with leading zeros are read as names, not as quantities"
+        if pc.max(pc.utf8_length(known)).as_py() > 15 and np.abs(known.cast("float64").to_numpy(False)).max() > _EXACT:
+            return None, "whole numbers of more than 15 digits are read as names, not as quantities"
+    is_number = pc.match_substring_regex(texts, pattern)
+    plain = pc.replace_substring(texts, separator, "") if separator else texts
+    plain = pc.replace_substring(plain, ",", ".")
+    odd = pc.drop_null(pc.if_else(is_number, None, texts))
+    notes = [note, _odd(odd.to_pylist(), "number") if len(odd) else ""]
+    return pc.if_else(is_number, plain, None).cast("float64").to_numpy(False), "; ".join(filter(None, notes))
+
+
+def like_number(text: str) -> bool:
+    """Return whether one text could be a number or a date."""
+    return any(re.match(p, text.strip()) for p in (_PLAIN, _COMMA_IS_DECIMAL, _COMMA_IS_THOUSANDS, _DATE, _SLASHED))
+
+
+def date_kind(texts: Any) -> tuple[DateKind | None, str]:
+    """Return how the dates of an Arrow array of trimmed texts are written, or None if it is not one; and a note."""
+    import pyarrow.compute as pc
+
+    known = _without_markers(texts)
+    if not len(known) or max(_share(known, _DATE), _share(known, _SLASHED)) < SHARE:
+        return None, ""
+    odd = known.filter(pc.invert(pc.match_substring_regex(known, f"{_DATE}|{_SLASHED}"))).to_pylist()
+    notes = [_odd(odd, "date")] if odd else []
+    if _share(known, _DATE) >= SHARE:
+        return "date", "; ".join(notes)
+    day_first, month_first = _share(known, rf"^{_ABOVE_12}[/-]"), _share(known, rf"^\d{{1,2}}[/-]{_ABOVE_12}[/-]")
+    if day_first and month_first:
+        return None, "dates with the day first and with the month first: which is meant cannot be told"
+    if not day_first and not month_first:
+        notes.append("no day is above 12, so the month is taken to come first (if not: date_day_first)")
+    return ("date_day_first" if day_first else "date_month_first"), "; ".join(notes)
+
+
+def numbers(column: pd.Series, kind: str = "numeric") -> np.ndarray:
+    """Return a column as float64: `numeric`, or one of the kinds of dates as days since 1970-01-01.
+
+    NaN where a value is missing, infinite, or a text that is no number or date.
+    """
+    import pandas as pd
+
+    if pd.api.types.is_datetime64_any_dtype(column):
+        found = _days(column.dt.tz_convert(None) if column.dt.tz is not None else column)
+    elif not is_text(column):
+        found = column.to_numpy(float, na_value=np.nan)
+    elif kind in ("date_day_first", "date_month_first"):
+        day, month = (1, 2) if kind == "date_day_first" else (2, 1)
+        found = _iso_days(column.str.replace(r"^(\d+)[/-](\d+)[/-](\d{4})", rf"\3-\{month}-\{day}", regex=True))
+    elif kind == "date":
+        turned = column.str.replace(r"^(\d+)\.(\d+)\.(\d{4})", r"\3-\2-\1", regex=True)
+        found = _iso_days(turned.str.replace("/", "-"))
+    else:
+        found = pd.to_numeric(column, errors="coerce").to_numpy(float, na_value=np.nan)
+    return np.where(np.isinf(found), np.nan, found)
+
+
+def texts(column: pd.Series) -> pd.Series:
+    """Return a column as the names of categories: whole numbers without a point; None where a value is missing."""
+    import pandas as pd
+
+    def named(value: Any) -> str:
+        return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+    found = [named(v) if known else None for v, known in zip(column, column.notna(), strict=True)]
+    return pd.Series(found, column.index, dtype=object)
+
+
+def codes(column: pd.Series, categories: Sequence[str]) -> np.ndarray:
+    """Return the positions of a column's texts among `categories`: NaN where missing, -1 for a text not among them."""
+    import pandas as pd
+
+    position = {category: code for code, category in enumerate(categories)}
+    order_N, different = pd.factorize(column)
+    codes = [position.get(name, -1) for name in texts(pd.Series(different))]
+    return np.array([*codes, np.nan])[order_N]  # factorize says -1, the last, where a value is missing
+
+
+def encoded(column: pd.Series, kind: str, categories: Sequence[str] = ()) -> np.ndarray:
+    """Return a column as a model takes it: `numbers`, or of a categorical or ordinal column `codes`."""
+    return codes(column, categories) if kind in ("categorical", "ordinal") else numbers(column, kind)
+
+
+def is_text(column: pd.Series) -> bool:
+    """Return whether a column holds texts, not numbers, truth values or times."""
+    import pandas as pd
+
+    return pd.api.types.is_string_dtype(column.dtype) or column.dtype == object
+
+
+def _iso_days(column: pd.Series) -> np.ndarray:
+    import pandas as pd
+
+    return _days(pd.to_datetime(column, format="ISO8601", utc=True, errors="coerce").dt.tz_convert(None))
+
+
+def _days(times: pd.Series) -> np.ndarray:
+    days = times.to_numpy("datetime64[us]").astype(np.int64) / 86_400e6
+    return np.where(times.isna(), np.nan, days)
+
+
+def _odd(odd: list[str], what: str) -> str:
+    shown = ", ".join(f"'{' '.join(text.split())[:_SHOWN]}'" for text in sorted(set(odd))[:3])
+    return f"{len(odd)} of its values are no {what} ({shown}) and read as missing"
+
+
+def _without_markers(texts: Any) -> Any:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    known = pc.drop_null(texts)
+    return known.filter(pc.invert(pc.is_in(pc.utf8_lower(known), pa.array(MARKERS, known.type))))
+
+
+def _share(texts: Any, pattern: str) -> float:
+    import pyarrow.compute as pc
+
+    return pc.mean(pc.match_substring_regex(texts, pattern).cast("float64")).as_py()
