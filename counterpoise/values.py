@@ -21,7 +21,7 @@ DateKind = Literal["date", "date_day_first", "date_month_first"]
 MISSING = ("", "?", "na", "n/a", "nan", "-nan", "null", "#n/a", "#na", "<na>", "nat")
 """Texts that are a missing value in any column, in small or capital letters."""
 
-MARKERS = (*"- -- --- . * none nil missing unknown n.a. #value! #div/0!".split(), "not available")
+MARKERS = ("-", "--", "---", ".", "*", "none", "nil", "missing", "unknown", "n.a.", "#value!", "#div/0!")
 """Texts that are a missing value in a column of numbers or dates only."""
 
 SHARE = 0.95

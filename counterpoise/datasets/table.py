@@ -13,9 +13,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, get_args
+from typing import Annotated, Any, ClassVar, get_args
 
 import numpy as np
+from annotated_types import Interval
 
 from counterpoise import data
 from counterpoise.columns import Column, Kind
@@ -45,7 +46,7 @@ class Method:
     """Column -> the categories of a categorical or ordinal one, of the latter from the least to the greatest."""
     classes: list[str] = field(default_factory=list)
     """Names of the classes in the order of the labels; of two, the second is the positive one."""
-    counts: list[int] = field(default_factory=list)
+    counts: list[Annotated[int, Interval(ge=1)]] = field(default_factory=list)
     """Rows of each class."""
     sha256: str = ""
     """Of the file when the study was written; if empty it is not checked, and a changed file goes unnoticed."""
@@ -55,7 +56,7 @@ class Method:
             raise UserError("path and target: name the file and its column of labels")
         if len(set(self.classes)) < 2 or len(self.classes) != len(set(self.classes)) or "" in self.classes:
             raise UserError(f"classes: expected two or more different names, found {self.classes}")
-        if len(self.counts) != len(self.classes) or min(self.counts) < 1:
+        if len(self.counts) != len(self.classes):
             raise UserError(f"counts: expected the rows of each of {len(self.classes)} classes, found {self.counts}")
         if self.target in self.kinds:
             raise UserError(f"kinds: '{self.target}' is the target and cannot be a column as well")
@@ -126,13 +127,13 @@ class Method:
             x_ND[:, i] = self._codes(x_N, held, "category") if column.categories else self._numbers(x_N, held)
         return _tables.undivided(x_ND, y_N)
 
-    def _codes(self, code_N: np.ndarray, held, what: str) -> np.ndarray:
+    def _codes(self, code_N: np.ndarray, held: Any, what: str) -> np.ndarray:
         if (code_N == -1).any():
             name = held[code_N == -1].iloc[0]
             raise UserError(f"{self.path}: column '{held.name}' has a {what} '{name}' that the study does not name")
         return code_N
 
-    def _numbers(self, x_N: np.ndarray, held) -> np.ndarray:
+    def _numbers(self, x_N: np.ndarray, held: Any) -> np.ndarray:
         from counterpoise import values
 
         known = held.notna().to_numpy()
