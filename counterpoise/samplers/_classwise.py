@@ -1,29 +1,86 @@
-"""Drawing by class, without a loop over examples or classes."""
+"""Drawing by class, without a loop over examples or classes.
+
+Long tensors are gone through in blocks that fit the processor's cache, so that an epoch of 10^8 positions needs
+little memory beside itself. Random numbers come one after the other, so the draws do not depend on the block.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
 
 if TYPE_CHECKING:
     import torch
 
+BLOCK = 1 << 16
+
+
+class Grouped(NamedTuple):
+    """All positions class after class, in order within each; how many a class has, and where it begins."""
+
+    positions_N: torch.Tensor
+    counts_C: torch.Tensor
+    starts_C: torch.Tensor
+
+
+@cache
+def _held() -> Any:
+    from torch.utils.weak import WeakIdKeyDictionary
+
+    return WeakIdKeyDictionary()
+
+
+def by_class(labels_N: torch.Tensor) -> Grouped:
+    """Return the positions by class; kept as long as the labels are, because every epoch asks again."""
+    version, found = _held().get(labels_N, (None, None))
+    if found is None or version != labels_N._version:
+        found = grouped(labels_N)
+        _held()[labels_N] = (labels_N._version, found)
+    return found
+
+
+def grouped(labels_N: torch.Tensor) -> Grouped:
+    """Return the positions by class, or by any numbers from 0."""
+    import torch
+
+    counts_C = labels_N.bincount()
+    starts_C = counts_C.cumsum(0) - counts_C
+    size, classes, next_C = len(labels_N), len(counts_C), starts_C.numpy().copy()
+    if classes > BLOCK:
+        return Grouped(labels_N.argsort(stable=True), counts_C, starts_C)
+    positions_N = np.empty(size, np.int32 if size < 2**31 else np.int64)
+    for first in range(0, size, BLOCK):
+        # NumPy sorts 16 bits by radix, which takes the same time for any order of the labels.
+        label_B = labels_N[first : first + BLOCK].numpy().astype(np.uint16)
+        order_B, count_C = label_B.argsort(kind="stable"), np.bincount(label_B, minlength=classes)
+        place_C = next_C - (count_C.cumsum() - count_C)
+        positions_N[np.arange(len(label_B)) + place_C.repeat(count_C)] = order_B + first
+        next_C += count_C
+    return Grouped(torch.from_numpy(positions_N), counts_C, starts_C)
+
+
+def permutation(size: int, generator: torch.Generator) -> torch.Tensor:
+    """Return 0 .. size - 1 in random order; in 32 bits where they fit, which is faster and draws the same."""
+    import torch
+
+    return torch.randperm(size, generator=generator, dtype=torch.int32 if size < 2**31 else torch.int64)
+
 
 def shuffled(positions_M: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Return the positions in random order."""
-    import torch
-
-    return positions_M[torch.randperm(len(positions_M), generator=generator)]
+    return positions_M.index_select(0, permutation(len(positions_M), generator))
 
 
 def ranked(labels_N: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
     """Return all positions grouped by class, in random order within a class, and the rank of each there (from 0)."""
     import torch
 
-    positions_N = torch.randperm(len(labels_N), generator=generator)
-    positions_N = positions_N[labels_N[positions_N].argsort(stable=True)]
-    counts_C = labels_N.bincount()
-    starts_C = counts_C.cumsum(0) - counts_C
-    return positions_N, torch.arange(len(labels_N)) - starts_C[labels_N[positions_N]]
+    mixed_N = permutation(len(labels_N), generator)
+    positions_N, counts_C, starts_C = grouped(labels_N.index_select(0, mixed_N))
+    rank_N = torch.arange(len(labels_N)) - starts_C.repeat_interleave(counts_C)
+    return mixed_N.index_select(0, positions_N).long(), rank_N
 
 
 def with_replacement(labels_N: torch.Tensor, weights_C: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -34,9 +91,34 @@ def with_replacement(labels_N: torch.Tensor, weights_C: torch.Tensor, generator:
     """
     import torch
 
-    size = len(labels_N)
-    by_class_N, counts_C = labels_N.argsort(stable=True), labels_N.bincount()
-    starts_C = counts_C.cumsum(0) - counts_C
-    drawn_N = torch.multinomial(weights_C.double(), size, replacement=True, generator=generator)
-    within_N = (torch.rand(size, generator=generator, dtype=torch.float64) * counts_C[drawn_N]).long()
-    return by_class_N[starts_C[drawn_N] + within_N]
+    positions_N, counts_C, starts_C = by_class(labels_N)
+    drawn_N = categorical(weights_C, len(labels_N), generator)
+    counts_C = counts_C.double()
+    for place_B in drawn_N.split(BLOCK):  # holds classes, then positions
+        within_B = torch.rand(len(place_B), generator=generator, dtype=torch.float64)
+        within_B = (within_B * counts_C.index_select(0, place_B)).long()
+        place_B.copy_(positions_N.index_select(0, starts_C.index_select(0, place_B).add_(within_B)))
+    return drawn_N
+
+
+def categorical(weights_C: torch.Tensor, size: int, generator: torch.Generator) -> torch.Tensor:
+    """Draw classes by weight, as torch.multinomial with replacement does, number for number, in a tenth of its time.
+
+    Which class the distribution function gives is looked up by the first 16 bits of the uniform number, and searched
+    for only where a class ends within them.
+    """
+    import torch
+
+    cumulative_C = weights_C.double().cumsum(0)
+    cumulative_C /= cumulative_C[-1].clone()
+    cumulative_C[-1] = 1
+    edges = torch.arange(2**16 + 1).double() / 2**16
+    class_E = torch.searchsorted(cumulative_C, edges)
+    class_E = torch.where(class_E[:-1] == class_E[1:], class_E[:-1], -1)
+    drawn_N = torch.empty(size, dtype=torch.int64)
+    for drawn_B in drawn_N.split(BLOCK):
+        uniform_B = torch.rand(len(drawn_B), generator=generator, dtype=torch.float64)
+        torch.index_select(class_E, 0, (uniform_B * 2**16).int(), out=drawn_B)
+        unsure = (drawn_B < 0).nonzero()[:, 0]
+        drawn_B[unsure] = torch.searchsorted(cumulative_C, uniform_B[unsure])
+    return drawn_N

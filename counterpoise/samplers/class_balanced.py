@@ -35,4 +35,4 @@ class Method:
         shuffle: torch.Generator,
     ) -> torch.Tensor:
         """Return N positions; each class that occurs has the same probability."""
-        return _classwise.with_replacement(labels_N, labels_N.bincount() > 0, shuffle)
+        return _classwise.with_replacement(labels_N, _classwise.by_class(labels_N).counts_C > 0, shuffle)

@@ -52,16 +52,24 @@ class Method:
         shuffle: torch.Generator,
     ) -> torch.Tensor:
         """Return the positions of whole episodes."""
+        counts_C = _classwise.by_class(labels_N).counts_C
+        class_W = self._classes(counts_C, max(1, len(labels_N) // self.multiple), shuffle)
+        blocks, starts_C = self._blocks(labels_N, class_W.bincount(minlength=len(counts_C)), shuffle)
+        return blocks.index_select(0, starts_C[class_W] + _occurrence(class_W)).flatten()
+
+    def _classes(self, counts_C: torch.Tensor, episodes: int, shuffle: torch.Generator) -> torch.Tensor:
+        """Return the classes of all episodes, one episode after the other."""
         import torch
 
-        counts_C = labels_N.bincount()
-        present = int((counts_C > 0).sum())
-        episodes = max(1, len(labels_N) // self.multiple)
-        turns = -(-self.ways // present)
-        order_ETP = torch.rand(episodes, turns, present, generator=shuffle, dtype=torch.float64).argsort(2)
-        class_W = (counts_C > 0).nonzero()[:, 0][order_ETP.flatten(1)[:, : self.ways].flatten()]
-        blocks, starts_C = self._blocks(labels_N, class_W.bincount(minlength=len(counts_C)), shuffle)
-        return blocks[starts_C[class_W] + _occurrence(class_W)].flatten()
+        present_P = (counts_C > 0).nonzero()[:, 0]
+        turns, used = -(-self.ways // len(present_P)), min(self.ways, len(present_P))
+        parts, at_once = [], max(1, _classwise.BLOCK // (turns * len(present_P)))
+        for first in range(0, episodes, at_once):
+            shape = (min(at_once, episodes - first), turns, len(present_P))
+            rank_ETP = torch.rand(shape, generator=shuffle, dtype=torch.float64)
+            order_ETP = rank_ETP.topk(used, largest=False).indices  # the first of a random order
+            parts.append(present_P[order_ETP.flatten(1)[:, : self.ways].flatten()])
+        return torch.cat(parts)
 
     def _blocks(
         self, labels_N: torch.Tensor, needed_C: torch.Tensor, shuffle: torch.Generator
@@ -72,31 +80,39 @@ class Method:
         """
         import torch
 
-        counts_C = labels_N.bincount()
+        by_class_N, counts_C, first_C = _classwise.by_class(labels_N)
         passes_C = -(-self.shots // counts_C.clamp(min=1))
         blocks_C = (counts_C // self.shots).clamp(min=1)  # of a round
         rounds_C = -(-needed_C // blocks_C)
-        by_class_N = labels_N.argsort(stable=True)
-        first_C = counts_C.cumsum(0) - counts_C
 
-        class_P = torch.arange(len(counts_C)).repeat_interleave(rounds_C * passes_C)
-        pass_P = _occurrence(class_P) % passes_C[class_P]
-        pass_S = torch.arange(len(class_P)).repeat_interleave(counts_C[class_P])
-        slot_S, class_S = _occurrence(pass_S), class_P[pass_S]
-        mixed_S = _classwise.shuffled(torch.arange(len(pass_S)), shuffle)
-        mixed_S = mixed_S[pass_S[mixed_S].argsort(stable=True)]  # passes in order, examples of each at random
-        positions_S = by_class_N[first_C[class_S] + slot_S[mixed_S]]
-        kept_S = pass_P[pass_S] * counts_C[class_S] + slot_S < blocks_C[class_S] * self.shots
+        passes_of_C = rounds_C * passes_C
+        class_P = torch.arange(len(counts_C)).repeat_interleave(passes_of_C)
+        pass_P = _counted(passes_of_C) % passes_C[class_P]
+        size_P = counts_C[class_P]
+        pass_S = torch.arange(len(class_P), dtype=torch.int32).repeat_interleave(size_P)
+        slot_S = _counted(size_P)
+        mixed_S = _classwise.permutation(len(pass_S), shuffle)
+        order_S = _classwise.grouped(pass_S.index_select(0, mixed_S)).positions_N
+        mixed_S = mixed_S.index_select(0, order_S)  # passes in order, examples of each at random
+        spread_S = first_C[class_P].index_select(0, pass_S) + slot_S.index_select(0, mixed_S)
+        kept_S = slot_S < ((blocks_C * self.shots)[class_P] - pass_P * size_P).index_select(0, pass_S)
+        positions_S = by_class_N.index_select(0, spread_S[kept_S]).long()
         made_C = rounds_C * blocks_C
-        return positions_S[kept_S].view(-1, self.shots), made_C.cumsum(0) - made_C
+        return positions_S.view(-1, self.shots), made_C.cumsum(0) - made_C
+
+
+def _counted(lengths: torch.Tensor) -> torch.Tensor:
+    """Return 0, 1, ... for each length, one after the other."""
+    import torch
+
+    return torch.arange(int(lengths.sum())) - (lengths.cumsum(0) - lengths).repeat_interleave(lengths)
 
 
 def _occurrence(groups_S: torch.Tensor) -> torch.Tensor:
     """Return how many equal values stand before each value."""
     import torch
 
-    order_S, counts = groups_S.argsort(stable=True), groups_S.bincount()
-    starts = counts.cumsum(0) - counts
+    order_S, counts, _ = _classwise.grouped(groups_S)
     before_S = torch.empty_like(groups_S)
-    before_S[order_S] = torch.arange(len(groups_S)) - starts[groups_S[order_S]]
+    before_S[order_S] = _counted(counts)
     return before_S

@@ -34,6 +34,4 @@ class Method:
         shuffle: torch.Generator,
     ) -> torch.Tensor:
         """Return a permutation of all positions."""
-        import torch
-
-        return _classwise.shuffled(torch.arange(len(labels_N)), shuffle)
+        return _classwise.permutation(len(labels_N), shuffle).long()

@@ -37,9 +37,7 @@ class Method:
         shuffle: torch.Generator,
     ) -> torch.Tensor:
         """Return a permutation of all positions: the rows are balanced already."""
-        import torch
-
-        return _classwise.shuffled(torch.arange(len(labels_N)), shuffle)
+        return _classwise.permutation(len(labels_N), shuffle).long()
 
     def redraw(self, counts_C: np.ndarray, available_C: np.ndarray) -> np.ndarray:
         """Return the same total split as evenly as possible; the first classes take the remainder."""

@@ -41,7 +41,7 @@ class Method:
         """Return N positions; p_c = (1 - share) n_c / N + share / C, with C the classes that occur."""
         last = epochs if self.variant == "paper" else epochs - 1
         share = min(epoch / last, 1.0) if last > 0 else 0.0
-        counts_C = labels_N.bincount().double()
+        counts_C = _classwise.by_class(labels_N).counts_C.double()
         occurs_C = (counts_C > 0).double()
         weights_C = (1 - share) * counts_C / counts_C.sum() + share * occurs_C / occurs_C.sum()
         return _classwise.with_replacement(labels_N, weights_C, shuffle)

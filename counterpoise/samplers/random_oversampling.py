@@ -44,6 +44,6 @@ class Method:
         counts_C = labels_N.bincount()
         targets_C = counts_C.clamp(min=ceil(int(counts_C.max()) / self.ratio))
         positions_N, rank_N = _classwise.ranked(labels_N, fixed)
-        count_N, target_N = counts_C[labels_N[positions_N]], targets_C[labels_N[positions_N]]
+        count_N, target_N = (of_C.repeat_interleave(counts_C) for of_C in (counts_C, targets_C))
         copies_N = target_N // count_N + (rank_N < target_N % count_N)
         return _classwise.shuffled(positions_N.repeat_interleave(copies_N), shuffle)

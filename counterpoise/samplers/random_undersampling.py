@@ -44,4 +44,4 @@ class Method:
         counts_C = labels_N.bincount()
         targets_C = counts_C.clamp(max=floor(self.ratio * int(counts_C[counts_C > 0].min())))
         positions_N, rank_N = _classwise.ranked(labels_N, fixed)
-        return _classwise.shuffled(positions_N[rank_N < targets_C[labels_N[positions_N]]], shuffle)
+        return _classwise.shuffled(positions_N[rank_N < targets_C.repeat_interleave(counts_C)], shuffle)

@@ -35,4 +35,4 @@ class Method:
         shuffle: torch.Generator,
     ) -> torch.Tensor:
         """Return N positions; p_c is proportional to sqrt(n_c)."""
-        return _classwise.with_replacement(labels_N, labels_N.bincount().double().sqrt(), shuffle)
+        return _classwise.with_replacement(labels_N, _classwise.by_class(labels_N).counts_C.double().sqrt(), shuffle)
