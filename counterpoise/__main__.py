@@ -30,5 +30,13 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
 
 
+def job_or_main() -> int:
+    """Run a job of Snakemake's in a process that has imported everything already, anything else here."""
+    from counterpoise import warm
+
+    code = warm.run(sys.argv[1:])
+    return main() if code is None else code
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(job_or_main())

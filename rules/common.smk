@@ -16,6 +16,7 @@ if workflow.is_main_process:
     PLAN.write(planning.PLAN)
     # What this run is about and where its live view goes, for the logger plugin.
     told = {"studies": list(PLAN.studies), "tracking": config.get("tracking", "")}
+    told["is_local"] = lambda: workflow.local_exec  # known once the first job starts
     logger.info(f"Planned {', '.join(PLAN.studies)}", extra={"plan": told})
 else:  # a job on another machine reads what the main process decided
     PLAN = planning.read()

@@ -1,0 +1,187 @@
+"""A process that has imported everything once and forks for each job: importing costs more than a small job does.
+
+`python -m counterpoise.warm` listens while the Snakemake that started it lives. A job that Snakemake starts there
+hands its arguments, environment and files over and waits for the exit code; where nobody listens (by hand, on
+another machine, in the first seconds of a run) it imports and runs by itself, with the same bytes as the result.
+A job and its forked process live and die together: whoever kills the one, kills the other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import selectors
+import signal
+import socket
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, NoReturn
+
+STAGES = ("preprocess", "sample", "pretrain", "finetune", "evaluate", "report")
+POLL = 0.5  # seconds between two looks at whether Snakemake lives
+CUT_SHORT = 75  # exit code of a job whose process ended without one: Snakemake tries it again
+IMPORTED = (
+    "torch", "numpy", "pandas", "pyarrow.parquet", "scipy.stats", "sklearn.metrics", "sklearn.ensemble",
+    "torchmetrics.functional.classification", "counterpoise.cli", "counterpoise.jobs",
+    *(f"counterpoise.stages.{stage}" for stage in STAGES), "counterpoise.report.study_page",
+)  # fmt: skip
+
+
+def address(parent: int) -> Path:
+    """Return where the process listens that belongs to a Snakemake."""
+    return Path(tempfile.gettempdir()) / f"counterpoise-{os.getuid()}-{parent}.sock"
+
+
+def run(arguments: list[str]) -> int | None:
+    """Run a job in a fork of the process that listens; return its exit code, or None where nobody listens."""
+    parent = int(os.environ.get("COUNTERPOISE_PARENT") or 0)
+    if not arguments or arguments[0] not in STAGES or os.getppid() != parent:
+        return None
+    path = address(parent)
+    try:
+        if path.lstat().st_uid != os.getuid():
+            return None
+        with socket.socket(socket.AF_UNIX) as line:
+            line.connect(str(path))
+            told = json.dumps({"arguments": arguments, "environment": dict(os.environ), "folder": str(Path.cwd())})
+            socket.send_fds(line, [len(told.encode()).to_bytes(8, "big")], [0, 1, 2])
+            line.sendall(told.encode())
+            answer = _received(line, 4)
+    except OSError:
+        return None  # nobody has answered, so nothing was begun
+    return int.from_bytes(answer, "big") if answer else CUT_SHORT
+
+
+def _received(line: socket.socket, size: int) -> bytes:
+    """Return so many bytes; none if the other side has gone."""
+    held = b""
+    while len(held) < size:
+        try:
+            part = line.recv(size - len(held))
+        except ConnectionResetError:
+            part = b""
+        if not part:
+            return b""
+        held += part
+    return held
+
+
+class Server:
+    """Forks for whoever asks, and reports how each fork ended."""
+
+    def __init__(self, parent: int) -> None:
+        self.parent, self.path = parent, address(parent)
+        self.jobs: dict[int, socket.socket] = {}  # process -> who waits for it
+        self.select = selectors.DefaultSelector()
+        self.woken, waker = os.pipe()
+        for end in (self.woken, waker):
+            os.set_blocking(end, False)
+        signal.set_wakeup_fd(waker)
+        signal.signal(signal.SIGCHLD, lambda *_: None)  # wakes the selector
+        self.listener = socket.socket(socket.AF_UNIX)
+
+    def serve(self) -> None:
+        """Listen until Snakemake has gone, then end every job."""
+        self.path.unlink(missing_ok=True)
+        held = os.umask(0o077)
+        self.listener.bind(str(self.path))
+        os.umask(held)
+        self.listener.listen(64)
+        self.select.register(self.listener, selectors.EVENT_READ)
+        self.select.register(self.woken, selectors.EVENT_READ)
+        try:
+            while os.getppid() == self.parent:
+                for key, _ in self.select.select(POLL):
+                    self._answer(key)
+                self._reap()
+        finally:
+            self.path.unlink(missing_ok=True)
+            for process in self.jobs:
+                os.kill(process, signal.SIGKILL)
+
+    def _answer(self, key: selectors.SelectorKey) -> None:
+        if key.fileobj is self.listener:
+            line, _ = self.listener.accept()
+            self._begin(line)
+        elif key.fileobj == self.woken:
+            os.read(self.woken, 4096)
+        else:  # a job that waits has nothing more to say: it was killed
+            os.kill(key.data, signal.SIGKILL)
+            self.select.unregister(key.fileobj)
+
+    def _begin(self, line: socket.socket) -> None:
+        """Fork for one job."""
+        head, files, _, _ = socket.recv_fds(line, 8, 3)
+        told = _received(line, int.from_bytes(head, "big")) if len(head) == 8 and len(files) == 3 else b""
+        process = os.fork() if told else None
+        if process == 0:
+            self._become(json.loads(told), files)
+        for file in files:
+            os.close(file)
+        if process:
+            self.jobs[process] = line
+            self.select.register(line, selectors.EVENT_READ, process)
+        else:
+            line.close()
+
+    def _become(self, told: dict[str, Any], files: list[int]) -> NoReturn:
+        """Be the job: its files, folder, environment and arguments; never return."""
+        code = CUT_SHORT
+        try:
+            for number, file in enumerate(files):
+                os.dup2(file, number)
+                os.close(file)
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            self.listener.close()
+            for line in self.jobs.values():
+                line.close()
+            os.chdir(told["folder"])
+            os.environ.clear()
+            os.environ.update(told["environment"] | {"COUNTERPOISE_PARENT": str(os.getppid())})
+            sys.argv = ["counterpoise", *told["arguments"]]
+            from counterpoise.__main__ import main
+
+            code = main(told["arguments"])
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
+            code = 1
+        finally:
+            for stream in (sys.stdout, sys.stderr):
+                stream.flush()
+            os._exit(code)
+
+    def _reap(self) -> None:
+        """Tell those who wait how their job ended."""
+        while self.jobs:
+            process, status = os.waitpid(-1, os.WNOHANG)
+            if not process:
+                return
+            line = self.jobs.pop(process)
+            if line in self.select.get_map():
+                self.select.unregister(line)
+                code = os.waitstatus_to_exitcode(status)
+                with contextlib.suppress(OSError):  # killed just now
+                    line.sendall((code if code >= 0 else 128 - code).to_bytes(4, "big"))
+            line.close()
+
+
+def main() -> None:
+    """Import what jobs import, then listen."""
+    parent = int(sys.argv[1])
+    for module in IMPORTED:
+        importlib.import_module(module)
+    import torch
+
+    torch.set_num_threads(1)
+    Server(parent).serve()
+
+
+if __name__ == "__main__":
+    import counterpoise.__main__  # one thread for every numeric library, before any is loaded
+
+    assert counterpoise.__main__
+    main()
