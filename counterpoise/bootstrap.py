@@ -100,14 +100,17 @@ def _decided(section: Json, stages: dict[str, tables.Block]) -> dict[int, tuple[
     frame, meta = evaluate.read(path)
     if section["test_factor"] > 1:
         frame = evaluate.shifted(frame, meta, section["test_factor"], section["test_order"])
-    method, parts = registry.build("rebalancing", section["rebalancing"]), evaluate._parts(frame, len(meta["classes"]))
+    method, parts = (
+        registry.build("rebalancing", section["rebalancing"]),
+        evaluate.parts_of(frame, len(meta["classes"])),
+    )
     on_test = frame[(frame["selection"] == "last") & (frame["split"] == "test")]
     made: dict[int, tuple[np.ndarray, ...]] = {}
     for seed, rows in on_test.groupby("seed", observed=True):
         labels_N, logits = parts[int(str(seed)), "last", "test"]
-        rule = evaluate._rule(method, parts, meta, int(str(seed)))
+        rule = evaluate.rule_of(method, parts, meta, int(str(seed)))
         if getattr(method, "needs_experts", False):
-            logits = evaluate._experts(parts, int(str(seed)), "test")
+            logits = evaluate.experts_of(parts, int(str(seed)), "test")
         right_N = rule(logits).decision_BC.argmax(1) == labels_N
         made[int(str(seed))] = rows["id"].to_numpy(), labels_N.numpy(), right_N.numpy()
     return made

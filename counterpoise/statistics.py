@@ -37,8 +37,10 @@ def widened(values: ArrayLike, overlap: float) -> Array:
     rows. So deviations are stretched by sqrt(1 + J overlap). At overlap 0 the values are returned.
     """
     values = np.asarray(values, dtype=float)
+    if not overlap or not values.shape[-1]:
+        return values
     mean = values.mean(-1, keepdims=True)
-    return mean + (values - mean) * math.sqrt(1 + values.shape[-1] * overlap) if overlap else values
+    return mean + (values - mean) * math.sqrt(1 + values.shape[-1] * overlap)
 
 
 def t_interval(values_N: ArrayLike, alpha: float | Array) -> tuple[Array, Array, Array]:

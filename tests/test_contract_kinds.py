@@ -14,12 +14,24 @@ from torch import nn
 from torch.func import functional_call, grad, stack_module_state, vmap
 
 from counterpoise import registry, train
+from counterpoise.columns import Column
 from counterpoise.errors import ImpossibleCell, UserError
 from counterpoise.network import build as build_network
 from counterpoise.rebalancing import Evidence, Scores
 
 # What a method cannot do without; whatever is not here must work at its defaults.
-NEEDED = {"step": {"minority_count": 3}}
+NEEDED = {
+    "step": {"minority_count": 3},
+    "table": {
+        "path": "own.csv",
+        "target": "y",
+        "kinds": {"x": "numeric"},
+        "classes": ["no", "yes"],
+        "counts": [3, 2],
+        "sha256": "0" * 64,
+    },
+    "bagan": {"steps_autoencoder": 3, "steps_gan": 3},
+}
 
 
 def each(kind):
@@ -49,6 +61,8 @@ def global_randomness_untouched():
 
 # Data sets ---------------------------------------------------------------------------------------------------
 
+OWN = [n for n in registry.names("datasets") if "path" in registry.options("datasets", n)]  # files of the user's
+
 
 @each("datasets")
 def test_a_data_set_says_what_it_is(name):
@@ -61,7 +75,7 @@ def test_a_data_set_says_what_it_is(name):
     assert all(type(n) is int and n > 0 for n in data.train_counts)
     assert re.fullmatch("[0-9a-f]{64}", data.data_hash)
     for url, checksum in data.files.values():
-        assert re.match("https?://", url)
+        assert re.match("file://" if name in OWN else "https?://", url)
         assert re.fullmatch("md5:[0-9a-f]{32}|sha256:[0-9a-f]{64}", checksum)
     assert ("pool" in registry.options("datasets", name)) == (data.kind == "image")
 
@@ -127,7 +141,43 @@ def epoch_of(name, labels, epoch=0, seed=0):
     )
 
 
-@each("samplers")
+DRAWING = [n for n in registry.names("samplers") if hasattr(registry.method("samplers", n), "draw")]
+MAKING = [n for n in registry.names("samplers") if n not in DRAWING]
+
+
+@pytest.mark.parametrize("name", MAKING)
+@pytest.mark.parametrize("counts", [[60, 20, 7, 2], [25, 6], [12, 1], [5]])
+def test_a_sampler_makes_rows_of_the_same_kind_or_says_why_not(name, counts):
+    y = np.random.default_rng(0).permutation(np.arange(len(counts)).repeat(counts))
+    x = np.random.default_rng(1).normal(size=(len(y), 4)) + y[:, None]
+    columns = tuple(Column(f"x{d}") for d in range(4))
+    if name == "smote_nc":
+        x[:, 3], columns = y % 2, (*columns[:3], Column("c", "categorical", ("a", "b")))
+    if name in ("bagan",):
+        x, columns = np.random.default_rng(1).uniform(0, 255, (len(y), 1, 8, 8)), ()
+    kept = x.copy(), y.copy()
+    sampler = build("samplers", name)
+    assert hasattr(sampler, "resample")
+    try:
+        with global_randomness_untouched():
+            made = [sampler.resample(x, y, columns, np.random.default_rng(5)) for _ in range(2)]
+    except ImpossibleCell as reason:
+        assert len(str(reason).splitlines()) == 1
+        assert min(counts) < 7 or len(counts) == 1, "classes of seven examples are enough for anything"
+        return
+    (made_x, made_y), again = made
+    assert made_x.shape[1:] == x.shape[1:]
+    assert np.isfinite(made_x).all()
+    assert made_y.dtype == np.int64
+    assert len(made_x) == len(made_y) > 0
+    assert set(made_y.tolist()) <= set(y.tolist())
+    assert np.array_equal(made_x, again[0])
+    assert np.array_equal(made_y, again[1])
+    assert np.array_equal(x, kept[0])
+    assert np.array_equal(y, kept[1])
+
+
+@pytest.mark.parametrize("name", DRAWING)
 @pytest.mark.parametrize("counts", [[60, 20, 7, 1], [30, 0, 4], [0, 9, 2], [12, 3], [1, 1], [5]])
 def test_a_sampler_gives_valid_positions_from_its_generators_alone(name, counts):
     labels = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
@@ -426,10 +476,12 @@ def test_a_network_follows_from_the_seed_alone_and_can_be_stacked(name):
 
 @pytest.mark.parametrize("name", CLASSICAL)
 def test_a_classical_model_gives_probabilities_that_follow_from_the_seed(name):
-    x, y = normal(60, 5).numpy(), np.arange(60) % 3
+    model = build("models", name)
+    classes = 2 if getattr(model, "binary", False) else 3
+    x, y = normal(60, 5).numpy(), np.arange(60) % classes
     with global_randomness_untouched():
-        given = [build("models", name).fit(x, y, seed).predict_proba(x[:7]) for seed in (0, 0)]
-    assert given[0].shape == (7, 3)
+        given = [model.fit(x, y, seed).predict_proba(x[:7]) for seed in (0, 0)]
+    assert given[0].shape == (7, classes)
     assert np.allclose(given[0].sum(1), 1)
     assert np.array_equal(given[0], given[1])
 
@@ -475,7 +527,7 @@ def test_a_schedule_is_a_share_of_the_peak(name, steps):
 # Pretraining tasks and fine-tuning strategies ----------------------------------------------------------------
 
 TASKS = [n for n in registry.names("pretraining") if hasattr(registry.method("pretraining", n), "prepare")]
-LEARNS_LABELS = {"supervised"}
+LEARNS_LABELS = {"supervised", "separate_corpora"}
 STRATEGIES = [n for n in registry.names("finetuning") if hasattr(registry.method("finetuning", n), "phases")]
 
 
@@ -654,7 +706,8 @@ def test_what_is_remembered_of_unlabelled_examples_is_in_the_checkpoint(name):
 @each("rebalancing")
 def test_a_correction_is_fitted_once_and_is_then_a_pure_function(name):
     method = build("rebalancing", name)
-    logits, labels, counts = normal(40, 3), torch.arange(40) % 3, torch.tensor([50, 7, 1])
+    classes = 2 if getattr(method, "binary", False) else 3
+    logits, labels, counts = normal(40, classes), torch.arange(40) % classes, torch.tensor([50, 7, 1])[:classes]
     known = {
         "test_logits_BC": normal(30, 3, seed=1),
         "head_norm_C": torch.tensor([2.0, 1.0, 0.5], dtype=torch.float64),
@@ -670,7 +723,7 @@ def test_a_correction_is_fitted_once_and_is_then_a_pure_function(name):
     assert isinstance(scores, Scores)
     assert type(method.needs_validation) is bool
     for role, view in vars(scores).items():
-        assert view.shape == (9, 3)
+        assert view.shape == (9, classes)
         assert view.dtype == torch.float64
         assert view.isfinite().all()
         assert torch.equal(view, vars(rule(logits[:9]))[role])

@@ -38,7 +38,7 @@ def check(options: argparse.Namespace) -> int:
 
 
 def check_study(name: str, scale: str) -> dict[str, data.Files]:
-    """Check a study at one scale and return its data sets, each with its files."""
+    """Check a study at one scale and return the folders of its data sets, each with its files."""
     plan = planning.make(name, scale)
     about = plan.studies[f"{name}.{scale}"]
     preflight.check_study(about)
@@ -51,7 +51,8 @@ def check_study(name: str, scale: str) -> dict[str, data.Files]:
     print(f"OK    {name}.{scale}: {', '.join(counts)}")
     specs = [entry["recipe"]["data"] for entry in about["entries"]]
     published = [spec for spec in specs if "path" not in spec]  # a user's own file was checked with the study
-    return {spec["name"]: registry.method("datasets", spec["name"]).files for spec in published}
+    datasets = {spec["name"]: registry.method("datasets", spec["name"]) for spec in published}
+    return {getattr(dataset, "folder", name): dataset.files for name, dataset in datasets.items()}
 
 
 def check_files(dataset: str, files: data.Files) -> None:

@@ -103,19 +103,19 @@ def evaluate(predictions: pd.DataFrame, meta: records.Json, method: Any) -> tupl
     from counterpoise import metrics
 
     torch.set_num_threads(1)  # the order of sums, so every byte, depends on it
-    parts = _parts(predictions, len(meta["classes"]))
+    parts = parts_of(predictions, len(meta["classes"]))
     measured: dict[Part, Values] = {}
     confused: list[tuple[Any, ...]] = []
     for seed in sorted({part[0] for part in parts}):
         design_C = torch.tensor(meta["design_counts"][str(seed)])
-        rule = _rule(method, parts, meta, seed)
+        rule = rule_of(method, parts, meta, seed)
         needs_experts = getattr(method, "needs_experts", False)
         for part in (p for p in parts if p[0] == seed and not p[1].startswith("expert")):
             labels_N, logits_NC = parts[part]
             if needs_experts:
                 if part[1:] != ("last", "test"):
                     continue
-                logits_NC = _experts(parts, seed, "test")
+                logits_NC = experts_of(parts, seed, "test")
             scores = rule(logits_NC)
             try:
                 measured[part] = metrics.compute(labels_N, scores, design_C)
@@ -132,7 +132,7 @@ def evaluate(predictions: pd.DataFrame, meta: records.Json, method: Any) -> tupl
     return _frame(_rows(measured, meta["classes"]), METRICS), _frame(confused, CONFUSION)
 
 
-def _parts(predictions: pd.DataFrame, num_classes: int) -> dict[Part, tuple[Tensor, Tensor]]:
+def parts_of(predictions: pd.DataFrame, num_classes: int) -> dict[Part, tuple[Tensor, Tensor]]:
     """Return int64 labels and float64 logits of every seed, selection and split."""
     import torch
 
@@ -148,7 +148,7 @@ def _parts(predictions: pd.DataFrame, num_classes: int) -> dict[Part, tuple[Tens
     return parts
 
 
-def _rule(method: Any, parts: dict[Part, tuple[Tensor, Tensor]], meta: records.Json, seed: int) -> Rule:
+def rule_of(method: Any, parts: dict[Part, tuple[Tensor, Tensor]], meta: records.Json, seed: int) -> Rule:
     """Fit the method once for each seed, on its last network: snapshots keep no validation logits."""
     import torch
 
@@ -160,7 +160,7 @@ def _rule(method: Any, parts: dict[Part, tuple[Tensor, Tensor]], meta: records.J
     norm, bias = (torch.tensor(head[key]).double() for key in ("norm", "bias")) if head else (None, None)
     views = None
     if (seed, "expert-0", "view-1") in parts:
-        views = torch.stack([_experts(parts, seed, f"view-{v}") for v in (1, 2)])
+        views = torch.stack([experts_of(parts, seed, f"view-{v}") for v in (1, 2)])
     elif getattr(method, "needs_experts", False):
         raise ImpossibleCell("this correction reads several experts; name an `ensemble` that keeps them, such as sade")
     return method.fit(
@@ -172,7 +172,7 @@ def _rule(method: Any, parts: dict[Part, tuple[Tensor, Tensor]], meta: records.J
     )  # fmt: skip
 
 
-def _experts(parts: dict[Part, tuple[Tensor, Tensor]], seed: int, split: str) -> Tensor:
+def experts_of(parts: dict[Part, tuple[Tensor, Tensor]], seed: int, split: str) -> Tensor:
     """Return logits_NEC of all experts."""
     import torch
 
