@@ -161,8 +161,7 @@ def test_a_sampler_makes_rows_of_the_same_kind_or_says_why_not(name, counts):
     try:
         with global_randomness_untouched():
             made = [sampler.resample(x, y, columns, np.random.default_rng(5)) for _ in range(2)]
-    except ImpossibleCell as reason:
-        assert len(str(reason).splitlines()) == 1
+    except ImpossibleCell:
         assert min(counts) < 7 or len(counts) == 1, "classes of seven examples are enough for anything"
         return
     (made_x, made_y), again = made
