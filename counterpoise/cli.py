@@ -132,6 +132,25 @@ def parser() -> argparse.ArgumentParser:
         _name,
     )
     add(
+        "export",
+        "commands.export:export",
+        "fit the best case of a study of your own data on all rows, as a folder",
+        "Fit the case that did best (or the one named) on all rows of the data, and write it to a folder: columns,\n"
+        "preprocessing, model, threshold and what to expect of it, without pickled code. Refuses a folder with files.",
+        "counterpoise export customers --to model/\ncounterpoise export customers --case lightgbm_smote --to model/",
+        _exported,
+    )
+    add(
+        "predict",
+        "commands.export:predict",
+        "say what an exported model expects of new rows",
+        "Check the columns of a file (or a folder of images) against those of training, say in one line each what is\n"
+        "wrong with them, and write the probability of each class and the decision for every row.",
+        "counterpoise predict model/ new.csv\n"
+        "counterpoise predict model/ new.csv -o said.csv --id customer --threshold 0.2",
+        _predicted,
+    )
+    add(
         "publish",
         "commands.run:publish",
         "write the results of a study to published/",
@@ -267,6 +286,20 @@ def _name(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--name", dest="name_of_study", metavar="NAME", help="of the study (default: that of the file)"
     )
+
+
+def _exported(command: argparse.ArgumentParser) -> None:
+    command.add_argument("study", help="the name of a study of your own data")
+    command.add_argument("--case", help="the case to fit (default: the best)")
+    command.add_argument("--to", required=True, metavar="FOLDER", help="where to write it")
+
+
+def _predicted(command: argparse.ArgumentParser) -> None:
+    command.add_argument("model", help="the folder that `export` wrote")
+    command.add_argument("data", metavar="new-rows", help="a CSV, TSV or Parquet file, or a folder of images")
+    command.add_argument("-o", "--output", default="predictions.csv", metavar="FILE", help="default: predictions.csv")
+    command.add_argument("--id", metavar="COLUMN", help="a column of the new rows that is copied to the result")
+    command.add_argument("--threshold", type=float, metavar="P", help="say the rarer class above this probability")
 
 
 def _yes(command: argparse.ArgumentParser) -> None:

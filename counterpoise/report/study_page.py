@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from counterpoise import tables
 from counterpoise.records import Json
-from counterpoise.report import figures, page, panels, summaries, words
+from counterpoise.report import choice, figures, page, panels, summaries, words
 from counterpoise.report.summaries import Cells
 
 if TYPE_CHECKING:
@@ -35,12 +35,14 @@ def render(study: Json, document: Json, found: list[tables.Row], table: pd.DataF
     titles = {entry["point"]: panels.title(entry["factors"]) for entry in study["entries"]}
     hardest = _by_hardness(counts, points)
     draw = _Pen()
+    chosen = choice.panel(study, table, found, draw)
     return page.render(
         "study.html.j2",
         study=study,
         document=document,
         provenance=document["provenance"],
-        contents=CONTENTS,
+        contents=(("choice", "What to take"), *CONTENTS) if chosen else CONTENTS,
+        choice=chosen,
         cases=[words.plain(case) for case in study["cases"]],
         titles=titles,
         outcome=page.outcome(document["claims"]),
