@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import importlib
 import json
 import os
@@ -81,10 +83,12 @@ def once(call: Side) -> Once:
 def _memory(*, reset: bool = False) -> tuple[int, int] | None:
     """Return resident bytes now and at their peak, which may be reset first; None where there is no /proc."""
     try:
-        if reset:
+        if reset:  # what an earlier call left free in this process would hide what this one needs
+            gc.collect()
+            ctypes.CDLL(None).malloc_trim(0)
             Path("/proc/self/clear_refs").write_text("5")
         lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    except OSError:
+    except (OSError, AttributeError):
         return None
     now, peak = (int(lines[key].split()[0]) * 1024 for key in ("VmRSS", "VmHWM"))
     return now, peak

@@ -104,21 +104,22 @@ def with_replacement(labels_N: torch.Tensor, weights_C: torch.Tensor, generator:
 def categorical(weights_C: torch.Tensor, size: int, generator: torch.Generator) -> torch.Tensor:
     """Draw classes by weight, as torch.multinomial with replacement does, number for number, in a tenth of its time.
 
-    Which class the distribution function gives is looked up by the first 16 bits of the uniform number, and searched
-    for only where a class ends within them.
+    Which class the distribution function gives is looked up by the first bits of the uniform number, and searched for
+    only where a class ends within them.
     """
     import torch
 
     cumulative_C = weights_C.double().cumsum(0)
     cumulative_C /= cumulative_C[-1].clone()
     cumulative_C[-1] = 1
-    edges = torch.arange(2**16 + 1).double() / 2**16
-    class_E = torch.searchsorted(cumulative_C, edges)
-    class_E = torch.where(class_E[:-1] == class_E[1:], class_E[:-1], -1)
+    cells = 1 << min(16, size.bit_length())
+    # Classes that end below each cell; where it is not the same at the cell's end, one or more end within it.
+    ended_E = torch.bincount((cumulative_C * cells).long() + 1, minlength=cells + 2).cumsum(0)
+    class_E = torch.where(ended_E[:cells] == ended_E[1 : cells + 1], ended_E[:cells], -1)
     drawn_N = torch.empty(size, dtype=torch.int64)
     for drawn_B in drawn_N.split(BLOCK):
         uniform_B = torch.rand(len(drawn_B), generator=generator, dtype=torch.float64)
-        torch.index_select(class_E, 0, (uniform_B * 2**16).int(), out=drawn_B)
+        torch.index_select(class_E, 0, (uniform_B * cells).int(), out=drawn_B)
         unsure = (drawn_B < 0).nonzero()[:, 0]
         drawn_B[unsure] = torch.searchsorted(cumulative_C, uniform_B[unsure])
     return drawn_N
