@@ -5,7 +5,7 @@ homology.
 Shapes: x_ND, y_N, weights_N -> an estimator with `predict_proba`.
 Units: `smoothing` is a share of the largest variance of a column.
 Raises: nothing.
-Differs from the source: nothing.
+Differs from the source: where no column varies, probabilities are the shares of the classes, not NaN.
 """
 
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from annotated_types import Gt
 
 if TYPE_CHECKING:
     import numpy as np
+    from sklearn.dummy import DummyClassifier
     from sklearn.naive_bayes import GaussianNB
 
 
@@ -42,8 +43,11 @@ class Method:
 
     def fit(
         self, x_ND: "np.ndarray", y_N: "np.ndarray", seed: int, weights_N: "np.ndarray | None" = None
-    ) -> "GaussianNB":
+    ) -> "GaussianNB | DummyClassifier":
         """Return the fitted model."""
+        from sklearn.dummy import DummyClassifier
         from sklearn.naive_bayes import GaussianNB
 
+        if not x_ND.var(0).any():
+            return DummyClassifier(strategy="prior").fit(x_ND, y_N, weights_N)
         return GaussianNB(var_smoothing=self.smoothing).fit(x_ND, y_N, sample_weight=weights_N)

@@ -135,7 +135,10 @@ def shares(rows_B: np.ndarray, mean_B: np.ndarray, alpha: float, total: int, var
     if variant == "first_release":
         return np.minimum(share_B.astype(np.int64) + 1, rows_B)
     if variant == "paper":
-        return np.minimum(np.rint(share_B).astype(np.int64), rows_B)
+        given_B = share_B.astype(np.int64)
+        nearest_B = np.argsort(given_B - share_B, kind="stable")  # largest remainders first, so that all is given
+        given_B[nearest_B[: total - int(given_B.sum())]] += 1
+        return np.minimum(given_B, rows_B)
     share_B = share_B * (total / (total - share_B[rows_B == 0].sum())) * (rows_B > 0)
     given_B = share_B.astype(np.int64)
     fullest = [b for b in np.flip(np.argsort(rows_B)) if rows_B[b]]
