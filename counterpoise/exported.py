@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from counterpoise import checkpoints, fitting, train
+from counterpoise import checkpoints, estimators, fitting, train
 from counterpoise.columns import Column
 from counterpoise.errors import ImpossibleCell, UserError
 from counterpoise.rebalancing import Evidence, Scores
@@ -24,24 +24,7 @@ from counterpoise.registry import build, method
 
 FORMAT = 1
 ABOUT, SUMS, PREPROCESSING, EVIDENCE = "model.json", "SHA256SUMS", "preprocessing.safetensors", "evidence.safetensors"
-NETWORK, SKOPS, LIGHTGBM, XGBOOST = "network.safetensors", "estimator.skops", "lightgbm.txt", "xgboost.json"
-TRUSTED = frozenset(  # beside what skops builds by itself: types that hold numbers and run nothing when built
-    {
-        "counterpoise.models._boosting.Vote",
-        "counterpoise.models._classical.Relabelled",
-        "counterpoise.models._ensemble.Mean",
-        "imblearn.ensemble._forest.BalancedRandomForestClassifier",
-        "imblearn.pipeline.Pipeline",
-        "imblearn.under_sampling._prototype_selection._random_under_sampler.RandomUnderSampler",
-        "sklearn.calibration._CalibratedClassifier",
-        "sklearn.calibration._SigmoidCalibration",
-        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-        "sklearn.metrics._dist_metrics.EuclideanDistance64",
-        "sklearn.model_selection._split.StratifiedKFold",
-        "sklearn.neighbors._kd_tree.KDTree",
-        "sklearn.tree._tree.Tree",
-    }
-)
+NETWORK = "network.safetensors"
 
 
 class Model:
@@ -52,12 +35,16 @@ class Model:
         self.classes: list[str] = about["classes"]
         self.evidence = checkpoints.load(folder / EVIDENCE)[0]
         self.transform = _transform(folder, about)
-        self.estimator = _estimator(folder, about)
+        name, classes = about["estimator"]["file"], about["estimator"]["classes"]
+        self.is_network = name == NETWORK
+        self.estimator: Any = (
+            _network(folder / name, about) if self.is_network else estimators.load(folder, name, classes)
+        )
 
     def logits(self, x: np.ndarray) -> np.ndarray:
         """Return float32 logits_NC of raw rows."""
         x = self.transform(x) if self.transform else x
-        if isinstance(self.estimator, torch.nn.Module):
+        if self.is_network:
             return self._network_logits(x)
         if self.transform is None:
             mean, std = (np.array(self.about[key], np.float32) for key in ("mean", "std"))
@@ -115,28 +102,6 @@ def threshold_of(about: Json, evidence: checkpoints.Tensors, positive: int) -> f
     return at(low)[1]
 
 
-def save(folder: Path, estimator: Any) -> str:
-    """Write a fitted classical model and return its file's name; raise UserError if that takes pickled code."""
-    import skops.io  # type: ignore[import-untyped]
-
-    inner = getattr(estimator, "estimator", estimator)
-    package = type(inner).__module__.partition(".")[0]
-    if package == "lightgbm":
-        inner.booster_.save_model(folder / LIGHTGBM)
-        return LIGHTGBM
-    if package == "xgboost":
-        inner.get_booster().save_model(folder / XGBOOST)
-        return XGBOOST
-    content = skops.io.dumps(estimator)
-    if strange := sorted(set(skops.io.get_untrusted_types(data=content)) - TRUSTED):
-        raise UserError(
-            f"export: {type(inner).__name__} holds {strange[0]}, which cannot be written without pickled code; "
-            "choose another case"
-        )
-    (folder / SKOPS).write_bytes(content)
-    return SKOPS
-
-
 def _checked(folder: Path) -> Json:
     """Return `model.json` once every file is what its checksum says."""
     if not (folder / SUMS).is_file() or not (folder / ABOUT).is_file():
@@ -144,7 +109,7 @@ def _checked(folder: Path) -> Json:
     lines = (folder / SUMS).read_text("utf-8", "replace").splitlines()
     sums = {name: found for found, _, name in (line.partition("  ") for line in lines)}
     for path in sorted(folder.iterdir()):
-        known = (ABOUT, PREPROCESSING, EVIDENCE, NETWORK, SKOPS, LIGHTGBM, XGBOOST)
+        known = (ABOUT, PREPROCESSING, EVIDENCE, NETWORK, *estimators.FILES)
         if path.name in known and path.name not in sums:
             raise UserError(f"{path}: {SUMS} does not name it, so it was not there when the model was exported")
     for name, expected in sums.items():
@@ -171,50 +136,6 @@ def _transform(folder: Path, about: Json) -> Any:
     kind = method("preprocessing", about["preprocessing"]["name"])  # a name of a file of ours, or an error
     columns = tuple(Column(**{**c, "categories": tuple(c["categories"])}) for c in about["inputs"])
     return importlib.import_module(kind.__module__).Fitted(columns=columns, **arrays)
-
-
-def _estimator(folder: Path, about: Json) -> Any:
-    name = about["estimator"]["file"]
-    if name == LIGHTGBM:
-        import lightgbm
-
-        return _Booster(lightgbm.Booster(model_file=folder / name).predict, about)
-    if name == XGBOOST:
-        import xgboost
-
-        booster = xgboost.Booster(model_file=folder / name)
-        return _Booster(lambda x: booster.predict(xgboost.DMatrix(x)), about)
-    if name == SKOPS:
-        return _from_skops(folder / name)
-    if name == NETWORK:
-        return _network(folder / name, about)
-    raise UserError(f"{folder / ABOUT}: unknown file '{name}' of a model; nothing was loaded")
-
-
-def _from_skops(path: Path) -> Any:
-    import skops.io
-
-    try:
-        strange = sorted(set(skops.io.get_untrusted_types(file=path)) - TRUSTED)
-        if strange:
-            raise UserError(f"{path}: holds {strange[0]}, which is not on the list of types that may be built; refused")
-        return skops.io.load(path, trusted=sorted(TRUSTED))
-    except UserError:
-        raise
-    except Exception as reason:  # a file that was made to break a loader breaks it in many ways
-        raise UserError(f"{path}: cannot be read ({type(reason).__name__}: {' '.join(str(reason).split())})") from None
-
-
-class _Booster:
-    """Boosted trees as their own library reads them back."""
-
-    def __init__(self, predict: Any, about: Json) -> None:
-        self.predict, self.classes_ = predict, np.array(about["estimator"]["classes"])
-
-    def predict_proba(self, x_NF: np.ndarray) -> np.ndarray:
-        """Return probability_NC in the order of `classes_`."""
-        found = np.asarray(self.predict(x_NF), np.float64)
-        return found if found.ndim == 2 else np.stack([1 - found, found], axis=1)
 
 
 def _last_phase(about: Json) -> Any:

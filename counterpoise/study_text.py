@@ -21,7 +21,8 @@ def text(proposal: Proposal) -> str:
         f"source: {{paper: {quoted(proposal.source)}}}",
         f"base: {proposal.base}",
         f"primary: {{metric: {proposal.primary}}} # {_one_line(proposal.why_primary)}",
-        f"seeds: {proposal.seeds} # {proposal.folds} folds, {proposal.repetitions} times",
+        f"seeds: {proposal.seeds} # {proposal.folds} folds"
+        + f", {proposal.repetitions} times" * (proposal.repetitions > 1),
         "cases:",
     ]
     for case in proposal.cases:

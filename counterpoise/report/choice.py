@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from counterpoise import choosing, tables
+from counterpoise import choosing, tables, thresholds
 from counterpoise.records import Json
 from counterpoise.report import words
 from counterpoise.report.figures import Line, Panel
@@ -44,7 +44,7 @@ def panel(study: Json, table: pd.DataFrame, found: list[tables.Row], draw: Calla
         "positive": classes[rarest],
         "share": counts[rarest] / sum(counts),
         "curves": _curves(study, held, best, rarest, classes, draw),
-        "points": choosing.operating_points(study, held[best], rarest) if is_two and best in held else [],
+        "points": thresholds.operating_points(study, held[best], rarest) if is_two and best in held else [],
         "growth": _growth(study, table, draw),
         "name": study["name"],
         "data": data["path"],
@@ -94,7 +94,7 @@ def _curves(
 
 def _once(study: Json, by_seed: dict[int, tuple[np.ndarray, np.ndarray]], label: int) -> tuple[np.ndarray, np.ndarray]:
     first = next(iter(by_seed))
-    seeds = [first, *choosing.repetitions(study, by_seed)[first]]
+    seeds = [first, *thresholds.repetitions(study, by_seed)[first]]
     return (
         np.concatenate([by_seed[s][0] == label for s in seeds]),
         np.concatenate([by_seed[s][1][:, label] for s in seeds]),

@@ -1,0 +1,166 @@
+"""`new` with data of somebody's own: what is in the file or folder is said, and a study that fits it written."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from counterpoise import study
+from counterpoise.commands.text import counted, duration, table
+from counterpoise.errors import ImpossibleCell, UserError, nearest
+from counterpoise.records import write_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from counterpoise.profiling import Profile
+    from counterpoise.proposing import Proposal
+
+OWN_NAME = r"[a-z0-9][a-z0-9-]*"  # without the underline that joins studies of one key
+SHOWN = 8  # classes
+
+
+def of_data(path: Path, options: argparse.Namespace) -> int:
+    """Look at data, say what is there, and write a study of it."""
+    name = _study_name(path, options.name_of_study)
+    target = study.CONFIG / "studies" / f"{name}.yaml"
+    proposal = _images(path, name, options) if path.is_dir() else _table(path, name, options)
+    _write(target, proposal)
+    for note in proposal.left_out:
+        print(f"note: {note}")
+    print(
+        f"\n{target}: {counted(len(proposal.cases), 'case')}, {counted(proposal.folds, 'fold')} in "
+        f"{counted(proposal.repetitions, 'repetition')}, about {duration(proposal.seconds)} on 2 cores"
+    )
+    print(f"look at it, then\n  counterpoise run --studies {name} --scale full --cores 2")
+    return 0
+
+
+def _study_name(path: Path, given: str | None) -> str:
+    """Return the name of a study of data; raise UserError if it is none, or another study has it."""
+    name = given or re.sub(r"[^a-z0-9]+", "-", path.name.lower().split(".")[0]).strip("-") or "own-data"
+    if not re.fullmatch(OWN_NAME, name):
+        raise UserError(f"--name '{name}': expected small letters, digits and hyphens, for instance churn-2026")
+    taken = [other for other in study.available() if other.split("_", 1)[0] == name]
+    if taken:
+        where = study.CONFIG / "studies" / f"{taken[0]}.yaml"
+        raise UserError(f"{where}: is there already; remove it, or give the new study another name: --name {name}-2")
+    return name
+
+
+def _table(path: Path, name: str, options: argparse.Namespace) -> Proposal:
+    from counterpoise import own_data, profiling, proposing_tables, reading
+
+    frame = reading.read_table(path)
+    if not options.target:
+        raise UserError(f"{path}: which column is to be predicted? Say --target <column>{nearest('', frame.columns)}")
+    if options.group and options.time:
+        raise UserError("--group and --time: folds go by one of them, not by both")
+    profile = profiling.profile(frame, options.target)
+    data = {"path": path.as_posix(), **profile.options(), "sha256": own_data.fingerprint(path)}
+    by = options.group or options.time
+    groups = 0
+    if by:
+        _keep_for_split(frame, profile, data, by, "--group" if options.group else "--time")
+        groups = int(frame[by].nunique(dropna=False)) if options.group else 0
+        if groups == 1:
+            raise UserError(f"--group: column '{by}' has one value, and folds need two groups or more")
+    print(_found(path, profile, by))
+    command = f"counterpoise new {path} --target {options.target}"
+    command += f" --group {options.group}" if options.group else f" --time {options.time}" if options.time else ""
+    return proposing_tables.of_table(profile, data, name, command, options.group or "", groups, options.time or "")
+
+
+def _keep_for_split(frame: pd.DataFrame, profile: Profile, data: dict[str, Any], by: str, option: str) -> None:
+    """Give the column that the folds go by a kind that keeps it, whatever it would be as an input."""
+    from counterpoise import values
+
+    names = [column.name for column in profile.columns]
+    if by not in names:
+        fault = "is the target" if by == profile.target else "is no column"
+        raise UserError(f"{option}: '{by}' {fault}{nearest(by, names)}")
+    rows = frame.loc[frame[profile.target].notna(), by]
+    kind = data["kinds"][by]
+    if kind not in ("numeric", "date", "date_day_first", "date_month_first"):
+        if not values.is_text(rows):
+            kind = "numeric"
+        elif option == "--time":
+            raise UserError(
+                f"--time: column '{by}' has no order; expected numbers or dates, found '{rows.dropna().iloc[0]}'"
+            )
+        else:
+            kind = "categorical"
+            data["categories"][by] = sorted(values.texts(rows).dropna().unique())
+    data["kinds"][by] = kind
+    if option == "--time" and (missing := int(rows.isna().sum())):
+        raise UserError(f"--time: column '{by}' has no value in {missing:,} rows; fill them in, or remove these rows")
+
+
+def _found(path: Path, profile: Profile, by: str | None) -> str:
+    """Return what there is in a table, for people."""
+    kinds = [
+        (c, "folds go by it" if c.name == by else "not used" if c.kind == "ignore" else c.kind) for c in profile.columns
+    ]
+    rows = [[c.name, kind, f"{c.missing:.1%}" if c.missing else "", c.why] for c, kind in kinds]
+    lines = [
+        f"{path}: {counted(profile.rows, 'row')}, {counted(len(profile.columns), 'column')} and the target "
+        f"'{profile.target}'",
+        _classes(profile.classes, profile.counts),
+        f"duplicates: {profile.duplicates:,}; rows that contradict another: {profile.contradictions:,}; "
+        f"likely leakage: {', '.join(profile.leaks) or 'none found'}",
+        "",
+        table(("column", "used as", "missing", "why"), rows, wrap=3),
+    ]
+    lines += ["", *(f"mind: {warning}" for warning in profile.warnings)] if profile.warnings else []
+    return "\n".join(lines)
+
+
+def _images(path: Path, name: str, options: argparse.Namespace) -> Proposal:
+    from counterpoise import proposing_images
+
+    if given := [f"--{key}" for key in ("target", "group", "time") if getattr(options, key)]:
+        raise UserError(f"{given[0]}: is for files; the classes of {path} are its sub-folders")
+    found = proposing_images.look(path)
+    print(f"{path}: {counted(sum(found.counts), 'image')} in {_classes(found.classes, found.counts)}")
+    print(f"sizes: {found.sizes}; used as {found.side} x {found.side}, {found.colour}")
+    for warning in found.warnings:
+        print(f"mind: {warning}")
+    return proposing_images.of_images(found, name)
+
+
+def _classes(names: Sequence[str], counts: Sequence[int]) -> str:
+    """Return the classes and their ratio, in words."""
+    shown = ", ".join(f"'{name}' {count:,}" for name, count in zip(names[:SHOWN], counts[:SHOWN], strict=True))
+    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
+    return f"{len(names):,} classes: {shown}{more}; ratio {max(counts) / min(counts):.3g}"
+
+
+def _write(path: Path, proposal: Proposal) -> None:
+    """Write a study file that passes every check, or none."""
+    from counterpoise import plan, preflight, study_text
+
+    write_text(path, study_text.text(proposal))
+    try:
+        about = plan.make([proposal.name], "full").studies[f"{proposal.name}.full"]
+        preflight.check_study(about)
+        _rehearse(about)
+    except (UserError, ImpossibleCell) as reason:
+        path.unlink()
+        raise UserError(str(reason).removeprefix(f"{path}, ")) from None
+    except BaseException:
+        path.unlink()
+        raise
+
+
+def _rehearse(about: dict[str, Any]) -> None:
+    """Read the data and draw every fold, as the first jobs will; raise ImpossibleCell for a fold without a class."""
+    from counterpoise.stages import preprocess, sample
+
+    arrays, meta = preprocess.decode(about["entries"][0]["recipe"]["data"])
+    for recipe in {entry["sample"]: entry["recipe"] for entry in about["entries"]}.values():
+        by = sample.split_column(recipe, meta, arrays[0])
+        for seed in about["seeds"]:
+            sample.draw(recipe, arrays[1], len(meta["classes"]), seed, by)
