@@ -7,7 +7,8 @@ import sys
 import benchmarks
 from benchmarks.harness import ROOT
 
-KNOWN = sorted({m.name for m in pkgutil.iter_modules(benchmarks.__path__)} - {"__main__", "harness", "page", "sides"})
+HELPERS = {"harness", "page", "sides"}
+KNOWN = sorted(m.name for m in pkgutil.iter_modules(benchmarks.__path__) if m.name[0] != "_" and m.name not in HELPERS)
 
 
 def main(arguments: list[str]) -> int:
