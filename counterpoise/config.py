@@ -132,7 +132,7 @@ class Recipe:
     validation_fraction: Annotated[float, Interval(ge=0, lt=1)] = 0.0
     """Share of the training part held out for validation, stratified."""
     unlabelled: Unlabelled = dataclasses.field(default_factory=Unlabelled, metadata={"optional": True})
-    """What semi-supervised learning is given beside the labelled images."""
+    """What semi-supervised learning, or pretraining on a corpus of its own, is given beside the labelled images."""
     preprocessing: dict = _method("preprocessing", "standardise")
     """How raw columns become a model's inputs; fitted on the training rows of a seed."""
     model: dict = _method("models")

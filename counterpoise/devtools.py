@@ -78,6 +78,7 @@ def documents() -> dict[Path, str]:
     readme = ROOT / "README.md"
     return {
         readme: pages.results(readme.read_text(encoding="utf-8"), ROOT / "published"),
+        ROOT / "docs" / "results.md": pages.verdicts(ROOT / "published"),
         ROOT / "docs" / "configuration.md": pages.configuration(),
         ROOT / "docs" / "commands.md": pages.commands(),
         ROOT / "docs" / "methods.md": pages.methods(ROOT / "published"),

@@ -47,6 +47,7 @@ CLAIM_KEYS = {
     "direction": "up or down, where the claim says which way the optimum moves.",
     "share": "The share of seeds in which A beats B.",
     "pairs": "Published pairs [better, worse].",
+    "across": "The factor whose values are the unit, one mean each, for instance `data`; seeds where it is left out.",
 }
 FORMS = {
     "better": "A is better than B.",
@@ -58,6 +59,7 @@ FORMS = {
     "exists": "A beats B in at least this share of seeds.",
     "ranks": "The order of the cases agrees with the published one.",
 }
+VERDICTS = ("reproduced", "ordering only", "not reproduced", "refuted", "inconclusive")
 HEADINGS = ("Source", "Shapes", "Units", "Raises", "Differs from the source")
 RESULTS = ("<!-- results: written by `make docs` from published/ -->", "<!-- end of results -->")
 GENERATED = "<!-- Written by `make docs` from the code; do not edit. -->"
@@ -105,19 +107,36 @@ def configuration() -> str:
 
 
 def results(readme: str, published: Path) -> str:
-    """Return the README with the table of published verdicts between its two marks."""
+    """Return the README with one line a published study between its two marks: how many claims came to what."""
     before, _, rest = readme.partition(RESULTS[0])
     _, _, after = rest.partition(RESULTS[1])
     rows = []
-    for path in sorted(published.glob("*.json")):
-        held = json.loads(path.read_text(encoding="utf-8"))
+    for path, held in _published(published):
+        found = [claim["verdict"] for claim in held["claims"]]
+        counts = [str(found.count(verdict) or "") for verdict in VERDICTS]
+        rows.append((f"[{held['study']}](published/{path.stem}.md)", held["title"], *counts))
+    return f"{before}{RESULTS[0]}\n{_table(('study', 'question', *VERDICTS), rows)}\n{RESULTS[1]}{after}"
+
+
+def verdicts(published: Path) -> str:
+    """Return `docs/results.md`: the verdict of every published claim."""
+    rows = []
+    for path, held in _published(published):
         for claim in held["claims"]:
             low, high = claim["interval"] or (math.nan, math.nan)
-            effect = f"{claim['effect']:+.3f} [{low:+.3f}, {high:+.3f}]"
-            link = f"[{held['study']}](published/{path.stem}.md)"
+            effect = "" if claim["effect"] is None else f"{claim['effect']:+.3f} [{low:+.3f}, {high:+.3f}]"
+            link = f"[{held['study']}](../published/{path.stem}.md)"
             rows.append((claim["text"], f"**{claim['verdict']}**", effect, str(claim["n"]), claim["scope"], link))
-    table = _table(("claim", "verdict", "effect [interval]", "seeds", "scope", "study"), rows)
-    return f"{before}{RESULTS[0]}\n{table}\n{RESULTS[1]}{after}"
+    head = (
+        "Effects are signed in favour of the claim, in units of its metric (logits of the AUC where it saturates). "
+        "Each study's page has the sentence that says what was compared, and what the claim concerns beyond it."
+    )
+    table = _table(("claim", "verdict", "effect [interval]", "n", "scope", "study"), rows)
+    return f"# Every verdict\n\n{GENERATED}\n\n{head}\n\n{table}\n"
+
+
+def _published(folder: Path) -> list[tuple[Path, dict[str, Any]]]:
+    return [(path, json.loads(path.read_text(encoding="utf-8"))) for path in sorted(folder.glob("*.json"))]
 
 
 def methods(published: Path) -> str:

@@ -174,6 +174,8 @@ def check_training(recipe: Config, seeds: list[int], where: str) -> None:
             if table and described:
                 _check_for_table(recipe[stage], stage)
             for phase in described:
+                if getattr(phase.task, "reads", "") == "unlabelled" and not recipe["unlabelled"]["per_class"]:
+                    raise UserError("its corpus is the part `unlabelled`: set unlabelled.per_class")
                 if getattr(phase.task, "unlabelled_ratio", 0) and not recipe["unlabelled"]["per_class"]:
                     raise UserError(f"{_who(recipe)} needs unlabelled examples: set unlabelled.per_class")
                 for part in (phase.mixing, phase.ensemble):

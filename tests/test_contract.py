@@ -93,7 +93,11 @@ def test_class_and_public_methods_say_what_they_do(kind, name):
 def test_at_its_defaults_a_method_adds_nothing_to_the_identity_of_a_cell(kind, name):
     version = registry.method(kind, name).version
     spec = {"name": name, **registry.options(kind, name)}
-    assert config.canonical_method(kind, json.loads(json.dumps(spec))) == {"name": f"{name}@{version}"}
+    found = config.canonical_method(kind, json.loads(json.dumps(spec)))
+    for option, inner in registry.nested_kinds(kind, name).items():  # there also the version of the inner one counts
+        default = spec[option]["name"]
+        assert found.pop(option)["name"] == f"{default}@{registry.method(inner, default).version}"
+    assert found == {"name": f"{name}@{version}"}
 
 
 # Fields ------------------------------------------------------------------------------------------------------
@@ -153,6 +157,9 @@ def test_a_type_is_one_that_a_configuration_can_say(kind, name, field):
             parts = parts[:1]
         return set().union(*map(leaves, parts)) if parts else {hint}
 
+    if field in registry.nested_kinds(kind, name):
+        assert hint_of(kind, name, field) is dict
+        return
     assert leaves(hint_of(kind, name, field)) <= {int, float, str, bool, NoneType}
 
 

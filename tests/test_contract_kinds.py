@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
+import sklearn.ensemble  # noqa: F401  its first import moves Python's own random state
 import torch
 from torch import nn
 from torch.func import functional_call, grad, stack_module_state, vmap

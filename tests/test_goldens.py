@@ -51,6 +51,12 @@ def test_every_golden_belongs_to_a_method_and_is_small():
 # Options that cannot act in a few steps of the tiny network; the tests of these methods hold them.
 SILENT = {
     ("imbalance.ldam_subset", "seed"),
+    *(("samplers.table_generator", f) for f in ("generator", "command", "shots", "sets", "unique_words", "attempts")),
+    ("models.gradient_boosting", "n_estimators"),
+    ("models.gradient_boosting", "max_leaf_nodes"),
+    ("models.lightgbm", "num_leaves"),
+    ("models.logistic_regression", "max_iter"),
+    ("models.xgboost", "max_depth"),
     ("splits.grouped_k_fold", "column"),
     ("splits.time_ordered", "column"),
     ("mixing.manifold_mixup", "last"),

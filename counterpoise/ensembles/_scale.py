@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import torch
 
 from counterpoise.errors import UserError
-from counterpoise.pretraining.supervised import scores
 
 if TYPE_CHECKING:
     from counterpoise.train import Phase
@@ -15,7 +14,8 @@ if TYPE_CHECKING:
 
 def check(name: str, scale: float, phase: Phase) -> None:
     """Raise UserError unless `scale` is what the phase's loss multiplies the head's outputs by to make logits."""
-    factor = float(scores(phase.loss, torch.ones(1)))
+    scores = getattr(phase.loss, "scores", None)
+    factor = float(scores(torch.ones(1))) if scores else 1.0
     if scale != factor:
         loss = type(phase.loss).__module__.rpartition(".")[2]
         raise UserError(f"{name} has `scale` {scale:g} and loss {loss} has {factor:g}: write scale: {factor:g}")

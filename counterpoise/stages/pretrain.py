@@ -14,7 +14,7 @@ from counterpoise.network import Net
 from counterpoise.partial import Partial
 from counterpoise.registry import build
 from counterpoise.stages import finetune
-from counterpoise.train import Run
+from counterpoise.train import Run, Sample
 
 VERSION = 1
 OUTPUTS = ("model.safetensors", "history.jsonl", "run.json")
@@ -49,8 +49,12 @@ def _trained(
         inputs = Inputs(cfg, data, sample, seed)
         net = _network(cfg, task, inputs.pool.shape[1:], len(inputs.counts), seed)
         train.add_extra(net, [phase], "train", seed)
-        rows = resampled(build("samplers", section["sample"]), inputs.rows(), inputs.fitted[1], seed)
-        runs.append(Run(net, [phase], rows, inputs.counts, "pretrain", seed))
+        rows, counts = inputs.rows(), inputs.counts
+        if getattr(task, "reads", "train") == "unlabelled":  # a corpus that fine-tuning does not see
+            rows = Sample(inputs.pool, *inputs.hidden, rows.mean, rows.std)
+            counts = torch.bincount(rows.labels, minlength=len(counts)).float()
+        rows = resampled(build("samplers", section["sample"]), rows, inputs.fitted[1], seed)
+        runs.append(Run(net, [phase], rows, counts, "pretrain", seed))
     if cfg["execution"] == "stacked":
         stacked.train(runs, partial)
     for run in runs:

@@ -1,0 +1,179 @@
+"""Training: the project's loop against that of kaidic/LDAM-DRW, on the same network, batch, optimiser and images.
+
+The peer is `train` of its cifar_train.py with its own data set class, torch's DataLoader in the same process (its
+workers would cost CPU time beside) and torchvision's transforms on PIL images. It asks for a GPU only by `.cuda`,
+which here returns what it is given. torchvision has no build for CPU torch: its transforms import once two operators of
+its C++ part are defined, which nothing here calls.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import statistics
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
+from functools import partial
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks.harness import Json, Options, Target, compare, main, once, value
+from counterpoise import network, registry, train
+
+CASES = {  # name: model, shape of an image, images, batch, steps of a call (quick: a quarter)
+    "MLP on digits": ("mlp", (1, 8, 8), 1500, 64, 400),
+    "LeNet on 32x32": ("lenet5", (3, 32, 32), 4096, 128, 24),
+    "ResNet-32 on 32x32": ("resnet32", (3, 32, 32), 4096, 128, 4),
+}
+AIMS = {"MLP on digits": 8.0, "LeNet on 32x32": 2.0, "ResNet-32 on 32x32": 1.15}
+UNBUILT = "What the layout would give; no option of the project has it yet, since it changes numbers by rounding."
+RATE = {"lr": 0.001, "momentum": 0.9, "weight_decay": 2e-4}
+
+
+class Case:
+    """One network on random images: ours and the peer's way to take the same steps."""
+
+    def __init__(self, name: str, steps: int, threads: int, sample: Any = train.Sample) -> None:
+        self.model, self.shape, self.rows, self.batch, _ = CASES[name]
+        self.steps, self.threads, self.sample = steps, threads, sample
+        random = np.random.default_rng(0)
+        self.x = random.integers(0, 256, (self.rows, *self.shape), dtype=np.uint8)
+        self.y = random.integers(0, 10, self.rows)
+        self.crops = self.shape[0] == 3  # digits are not augmented, on either side
+
+    def net(self) -> network.Net:
+        """Return the network, fresh."""
+        model, head = registry.build("models", {"name": self.model}), registry.build("heads", {"name": "linear"})
+        return network.build(model, head, self.shape, 10, seed=0)
+
+    def ours(self) -> None:
+        """Take the steps as a job does."""
+        torch.set_num_threads(self.threads)
+        torch.use_deterministic_algorithms(True)
+        sample = self.sample(self.x, np.arange(self.rows), self.y, [120.0] * self.shape[0], [60.0] * self.shape[0])
+        phase = train.Phase(
+            steps=self.steps,
+            batch_size=self.batch,
+            task=registry.build("pretraining", {"name": "supervised"}),
+            sampler=registry.build("samplers", {"name": "none"}),
+            loss=registry.build("losses", {"name": "cross_entropy"}),
+            augmentation=registry.build("augmentation", {"name": "crop_flip" if self.crops else "none"}),
+            optimizer=registry.build("optimizers", {"name": "sgd", **RATE}),
+            schedule=registry.build("schedules", {"name": "constant"}),
+        )
+        counts_C = torch.bincount(sample.labels, minlength=10).float()
+        run = train.Run(self.net(), [phase], sample, counts_C, "finetune", 0)
+        train.train(run, resume=None, save=lambda tensors, state: None, log=lambda row, phase: None)
+
+    def peers(self, peer: ModuleType) -> None:
+        """Take the steps as LDAM-DRW does: whole epochs of a data set that is as long as they need."""
+        torch.set_num_threads(self.threads)
+        torch.use_deterministic_algorithms(False)
+        crops = [peer.transforms.RandomCrop(32, padding=4), peer.transforms.RandomHorizontalFlip()]
+        mean, std = [120 / 255] * self.shape[0], [60 / 255] * self.shape[0]
+        standard = [peer.transforms.ToTensor(), peer.transforms.Normalize(mean, std)]
+        data = _images(peer)(self, peer.transforms.Compose((crops if self.crops else []) + standard))
+        loader = peer.torch.utils.data.DataLoader(data, batch_size=self.batch, shuffle=True)
+        net = self.net()
+        optimizer = torch.optim.SGD(net.parameters(), **RATE)
+        given = SimpleNamespace(gpu=None, print_freq=10)
+        with redirect_stdout(io.StringIO()) as log:
+            peer.train(loader, net, nn.CrossEntropyLoss(), optimizer, 0, given, log, peer.SummaryWriter())
+
+    def flops(self) -> int:
+        """Return the floating-point operations of a step, those of matrix products and convolutions."""
+        images = torch.randn(self.batch, *self.shape)
+        net = self.net()
+        with FlopCounterMode(display=False) as counter:
+            net(images).sum().backward()
+        return counter.get_total_flops()
+
+
+class ChannelsLast(train.Sample):
+    """The same rows with the channels of a pixel side by side, which convolutions on a CPU like better."""
+
+    def standardise(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the same numbers, laid out otherwise."""
+        return super().standardise(x).contiguous(memory_format=torch.channels_last)
+
+
+def _images(peer: ModuleType) -> Any:
+    """Return the peer's data set, made of a case's images instead of CIFAR's files."""
+
+    def prepare(images: Any, case: Case, transform: Any) -> None:
+        images.transform, images.target_transform = transform, None
+        x_NHWC = case.x.transpose(0, 2, 3, 1)
+        order = np.arange(case.steps * case.batch) % case.rows
+        images.data, images.targets = (x_NHWC if case.crops else x_NHWC[..., 0])[order], case.y[order].tolist()
+
+    return type("Images", (peer.IMBALANCECIFAR10,), {"__init__": prepare})
+
+
+def ldam_drw(folder: Path) -> ModuleType:
+    """Import cifar_train.py of the peer's folder, with stand-ins for what a CPU has not."""
+    operators = torch.library.Library("torchvision", "DEF")
+    operators.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    operators.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    silent = type("SummaryWriter", (), {"add_scalar": lambda *given: None})
+    sys.modules["tensorboardX"] = ModuleType("tensorboardX")
+    sys.modules["tensorboardX"].SummaryWriter = silent  # type: ignore[attr-defined]
+    torch.Tensor.cuda = lambda tensor, *given, **named: tensor  # type: ignore[method-assign]
+    sys.path[:0] = [str(folder)]
+    sys.path += [str(folder.parent / "torchvision")]  # `pip install --no-deps --target` puts it there
+    peer = importlib.import_module("cifar_train")
+    peer._operators = operators  # type: ignore[attr-defined]  # they vanish with it
+    return peer
+
+
+def peak_share(name: str, case: Case, options: Options) -> Json | None:
+    """Return a row: operations a second of training over those of a large matrix product, in turns."""
+    if not options.wants(name):
+        return None
+    torch.set_num_threads(case.threads)
+    size, clock = 1024 if options.quick else 2048, "cpu" if case.threads == 1 else "wall"
+    a, b, products = torch.randn(size, size), torch.randn(size, size), 4
+    work, shares, peaks = case.flops() * case.steps, [], []
+    for _ in range(options.repeats + 1):
+        peaks.append(products * 2 * size**3 / getattr(once(lambda: [torch.mm(a, b) for _ in range(products)]), clock))
+        shares.append(100 * work / getattr(once(case.ours), clock) / peaks[-1])
+    peaks, shares = peaks[1:], shares[1:]  # without the first, which warms up
+    unbuilt = "" if case.sample is train.Sample else f". {UNBUILT}"
+    note = f"peak {statistics.median(peaks) / 1e9:.0f} GFLOP/s; from {min(shares):.0f} to {max(shares):.0f} %{unbuilt}"
+    target = None if unbuilt else Target("value", at_least=90)
+    return value(name, statistics.median(shares), "%", target=target, note=note)
+
+
+def _threads(number: int) -> str:
+    return "1 thread" if number == 1 else f"{number} threads"
+
+
+def measure(options: Options) -> Iterator[Json | None]:
+    """Measure every network at one thread and at two, as the project lays images out and with channels last."""
+    folder = options.peer("LDAM-DRW")
+    peer = ldam_drw(folder) if folder else None
+    for threads in (1, 2):
+        for name, (_, _, _, batch, steps) in CASES.items():
+            case = Case(name, max(2, steps // 4) if options.quick else steps, threads)
+            sides: dict[str, Callable[[], Any]] = {"ours": case.ours}
+            if peer is not None:
+                sides["LDAM-DRW"] = partial(case.peers, peer)
+            work = (case.steps * batch, "images")
+            target = Target("cpu_ratio" if threads == 1 else "wall_ratio", at_least=AIMS[name])
+            yield compare(f"{name}, {_threads(threads)}", sides, options, target=target, work=work)
+            if case.crops:
+                sides["ours"] = Case(name, case.steps, threads, ChannelsLast).ours
+                yield compare(f"{name}, channels last, {_threads(threads)}", sides, options, work=work, note=UNBUILT)
+        for sample, layout in ((train.Sample, ""), (ChannelsLast, " channels last,")):
+            case = Case("ResNet-32 on 32x32", 2 if options.quick else 4, threads, sample)
+            yield peak_share(f"ResNet-32,{layout} share of the matrix peak, {_threads(threads)}", case, options)
+
+
+if __name__ == "__main__":
+    main("benchmarks.training", "Training: images a second", measure, about=__doc__ or "")
