@@ -158,7 +158,7 @@ TABLES = {
 
 @pytest.mark.parametrize("k", [1, 5, 40])
 @pytest.mark.parametrize("table", TABLES)
-@pytest.mark.parametrize(("rows", "width"), [(1700, 20), (60, 30), (300, 3)])
+@pytest.mark.parametrize(("rows", "width"), [(1700, 20), (1300, 7), (60, 30), (300, 3)])
 def test_neighbours_are_those_of_a_plain_search(table, rows, width, k):
     check_neighbours(TABLES[table](np.random.default_rng(4), rows, width), k)
 

@@ -19,7 +19,7 @@ import numpy as np
 BLOCK = 512  # rows; a tile of single precision is then 1 MiB, which a processor's second cache holds
 GROUP = 16  # rows of which only the smallest number is kept at first
 SPARE = 2  # candidates beyond k
-FEW_COLUMNS, FEW_ROWS = 15, 1024  # up to here a tree, or scikit-learn's own tiles, are as good
+FEW_COLUMNS, FEW_ROWS = 6, 1024  # up to here a tree, or scikit-learn's own tiles, are as good
 FAR = np.float32(1e38)
 HELD = 1 << 22  # values gathered at a time
 
@@ -36,7 +36,9 @@ def _nearest(centred_ND: np.ndarray, k: int) -> np.ndarray:
     N, D = centred_ND.shape
     if N <= FEW_ROWS or D <= FEW_COLUMNS:
         return _by_library(centred_ND, np.arange(N), k)
-    order_N = np.random.default_rng(0).permutation(N)  # only the time depends on it
+    # Only the time depends on the order: at random, and by length within a block, so that rows of a group are alike.
+    order_N = np.random.default_rng(0).permutation(N)
+    order_N = order_N[np.lexsort((np.einsum("nd,nd->n", centred_ND, centred_ND)[order_N], np.arange(N) // BLOCK))]
     search = _Search(centred_ND[order_N], k)
     for start in range(0, N, BLOCK):
         search.block(start, min(start + BLOCK, N))
@@ -81,6 +83,8 @@ class _Search:
         """A later row with a smaller number may be a neighbour."""
         self.heard: list[tuple[np.ndarray, np.ndarray]] = []
         """Rows, and later rows that may be nearer."""
+        self.waiting = 0
+        """How many of these."""
 
     def block(self, start: int, stop: int) -> None:
         """Look for neighbours of rows `start` to `stop` among all rows before `stop`, and the other way round."""
@@ -108,13 +112,14 @@ class _Search:
         near_SG = tile_BB.reshape(len(limit_GS), GROUP, -1)[group, :, column] < limit_GS[group]
         hit, within = np.divmod(np.flatnonzero(near_SG), GROUP)
         self.heard.append((at + group[hit] * GROUP + within, start + column[hit]))
-        if sum(len(rows) for rows, _ in self.heard) * self.x_ND.shape[1] > HELD:
+        self.waiting += len(hit)
+        if self.waiting * self.x_ND.shape[1] > HELD:
             self._merge()
 
     def _merge(self) -> None:
         """Take over the neighbours that were announced, where they are nearer."""
         rows, others = (np.concatenate(part) for part in zip(*self.heard, strict=True))
-        self.heard = []
+        self.heard, self.waiting = [], 0
         half = np.concatenate([_half(self.x_ND[r], self.x_ND[o]) for r, o in _pieces(self.x_ND.shape[1], rows, others)])
         nearer = half < self.half_Nk[rows, -1]
         rows, others, half = rows[nearer], others[nearer], half[nearer]
