@@ -36,7 +36,7 @@ TRUSTED = frozenset(  # beside what skops builds by itself: types that hold numb
 
 def save(folder: Path, estimator: Any) -> str:
     """Write a fitted classical model and return its file's name; raise UserError if that takes pickled code."""
-    import skops.io  # type: ignore[import-untyped]
+    import skops.io
 
     inner = getattr(estimator, "estimator", estimator)
     package = type(inner).__module__.partition(".")[0]

@@ -176,8 +176,8 @@ def _units(
     """
     if claim.across:
         level = factors[claim.across]
-        means = [d.mean(axis=0).groupby(level).mean().to_numpy() for d in differences]
-        return np.stack(means), "tables" if claim.across == "data" else f"values of {claim.across}", 0.0
+        levels = [d.mean(axis=0).groupby(level).mean().to_numpy() for d in differences]
+        return np.stack(levels), "tables" if claim.across == "data" else f"values of {claim.across}", 0.0
     means = [d.mean(axis=1) for d in differences]
     if claim.form == "close" and not isinstance(claim.to, str) and resampling.folds > 1:
         runs = [repetitions(mean, resampling.folds).to_numpy() for mean in means]
