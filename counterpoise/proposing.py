@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 MARGIN = 0.01
@@ -56,6 +56,12 @@ class Proposal:
     """What is not tried, or not computed on all rows, and why."""
     seconds: float = 0.0
     """About how long it takes on two cores."""
+
+    def without_curve(self) -> Proposal:
+        """Return the study without the cases on fewer rows, which may lack a class in some fold."""
+        kept = tuple(case for case in self.cases if "rows" not in case.settings)
+        note = "no learning curve: on fewer rows some fold would lack a class"
+        return replace(self, cases=kept, left_out=(*self.left_out, note)) if kept != self.cases else self
 
     @property
     def seeds(self) -> int:

@@ -32,9 +32,16 @@ START = 2.0  # seconds that the jobs of a case take to start
 
 
 def of_table(
-    profile: Profile, data: dict[str, Any], name: str, command: str, group: str = "", groups: int = 0, time: str = ""
+    profile: Profile,
+    data: dict[str, Any],
+    name: str,
+    command: str,
+    group: str = "",
+    groups: int = 0,
+    time: str = "",
+    stretches: int = STRETCHES,
 ) -> Proposal:
-    """Return the study of a table with the options `data`; folds go by the `groups` of `group`, or by `time`."""
+    """Return the study of a table with the options `data`; folds go by `group`, or are `stretches` of `time`."""
     many, two = len(profile.classes), len(profile.classes) == 2
     if many > CLASSES:
         raise UserError(
@@ -44,7 +51,7 @@ def of_table(
     left_out: list[str] = []
     rows = _rows(profile, left_out)
     counts = [max(1, round(n * min(1.0, rows / sum(profile.counts)))) for n in profile.counts]
-    folds = STRETCHES if time else min(profile.folds, groups or profile.folds)
+    folds = stretches if time else min(profile.folds, groups or profile.folds)
     work = rows * _inputs(profile)
     repetitions = 1 if time or work > 1_000_000 else 2 if work > 60_000 else 4
     cases = _cases(two, counts, folds, max(profile.ratio, 1.0), left_out)

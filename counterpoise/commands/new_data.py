@@ -25,10 +25,12 @@ SHOWN = 8  # classes
 
 def of_data(path: Path, options: argparse.Namespace) -> int:
     """Look at data, say what is there, and write a study of it."""
+    if not path.exists():
+        raise UserError(f"{path}: there is no such file")
     name = _study_name(path, options.name_of_study)
     target = study.CONFIG / "studies" / f"{name}.yaml"
-    proposal = _images(path, name, options) if path.is_dir() else _table(path, name, options)
-    _write(target, proposal)
+    proposals = _images(path, name, options) if path.is_dir() else _table(path, name, options)
+    proposal = _write(target, [one for each in proposals for one in (each, each.without_curve())])
     for note in proposal.left_out:
         print(f"note: {note}")
     print(
@@ -51,7 +53,7 @@ def _study_name(path: Path, given: str | None) -> str:
     return name
 
 
-def _table(path: Path, name: str, options: argparse.Namespace) -> Proposal:
+def _table(path: Path, name: str, options: argparse.Namespace) -> list[Proposal]:
     from counterpoise import own_data, profiling, proposing_tables, reading
 
     frame = reading.read_table(path)
@@ -71,7 +73,12 @@ def _table(path: Path, name: str, options: argparse.Namespace) -> Proposal:
     print(_found(path, profile, by))
     command = f"counterpoise new {path} --target {options.target}"
     command += f" --group {options.group}" if options.group else f" --time {options.time}" if options.time else ""
-    return proposing_tables.of_table(profile, data, name, command, options.group or "", groups, options.time or "")
+    if options.time:
+        return [
+            proposing_tables.of_table(profile, data, name, command, time=options.time, stretches=stretches)
+            for stretches in range(proposing_tables.STRETCHES, 1, -1)
+        ]
+    return [proposing_tables.of_table(profile, data, name, command, group=options.group or "", groups=groups)]
 
 
 def _keep_for_split(frame: pd.DataFrame, profile: Profile, data: dict[str, Any], by: str, option: str) -> None:
@@ -118,7 +125,7 @@ def _found(path: Path, profile: Profile, by: str | None) -> str:
     return "\n".join(lines)
 
 
-def _images(path: Path, name: str, options: argparse.Namespace) -> Proposal:
+def _images(path: Path, name: str, options: argparse.Namespace) -> list[Proposal]:
     from counterpoise import proposing_images
 
     if given := [f"--{key}" for key in ("target", "group", "time") if getattr(options, key)]:
@@ -128,7 +135,7 @@ def _images(path: Path, name: str, options: argparse.Namespace) -> Proposal:
     print(f"sizes: {found.sizes}; used as {found.side} x {found.side}, {found.colour}")
     for warning in found.warnings:
         print(f"mind: {warning}")
-    return proposing_images.of_images(found, name)
+    return [proposing_images.of_images(found, name)]
 
 
 def _classes(names: Sequence[str], counts: Sequence[int]) -> str:
@@ -138,28 +145,33 @@ def _classes(names: Sequence[str], counts: Sequence[int]) -> str:
     return f"{len(names):,} classes: {shown}{more}; ratio {max(counts) / min(counts):.3g}"
 
 
-def _write(path: Path, proposal: Proposal) -> None:
-    """Write a study file that passes every check, or none."""
+def _write(path: Path, candidates: Sequence[Proposal]) -> Proposal:
+    """Write the first of several studies that passes every check, and return it; or none, and raise UserError."""
     from counterpoise import plan, preflight, study_text
+    from counterpoise.stages import preprocess
 
-    write_text(path, study_text.text(proposal))
-    try:
-        about = plan.make([proposal.name], "full").studies[f"{proposal.name}.full"]
-        preflight.check_study(about)
-        _rehearse(about)
-    except (UserError, ImpossibleCell) as reason:
-        path.unlink()
-        raise UserError(str(reason).removeprefix(f"{path}, ")) from None
-    except BaseException:
-        path.unlink()
-        raise
+    decoded, fault = None, ""
+    for proposal in candidates:
+        write_text(path, study_text.text(proposal))
+        try:
+            about = plan.make([proposal.name], "full").studies[f"{proposal.name}.full"]
+            preflight.check_study(about)
+            decoded = decoded or preprocess.decode(about["entries"][0]["recipe"]["data"])
+            _rehearse(about, *decoded)
+            return proposal
+        except (UserError, ImpossibleCell) as reason:
+            path.unlink()
+            fault = fault or str(reason).removeprefix(f"{path}, ")
+        except BaseException:
+            path.unlink()
+            raise
+    raise UserError(fault)
 
 
-def _rehearse(about: dict[str, Any]) -> None:
-    """Read the data and draw every fold, as the first jobs will; raise ImpossibleCell for a fold without a class."""
-    from counterpoise.stages import preprocess, sample
+def _rehearse(about: dict[str, Any], arrays: Sequence[Any], meta: dict[str, Any]) -> None:
+    """Draw every fold, as the first jobs will; raise ImpossibleCell for a fold without a class."""
+    from counterpoise.stages import sample
 
-    arrays, meta = preprocess.decode(about["entries"][0]["recipe"]["data"])
     for recipe in {entry["sample"]: entry["recipe"] for entry in about["entries"]}.values():
         by = sample.split_column(recipe, meta, arrays[0])
         for seed in about["seeds"]:
