@@ -188,9 +188,10 @@ def test_any_name_survives_the_file(words, tmp_path):
 
 
 def test_folds_by_group_or_time_keep_their_column_and_no_model_sees_it(fresh, call):
-    frame = customers().assign(day=pd.date_range("2024-01-01", periods=ROWS).strftime("%Y-%m-%d"))
+    days = pd.date_range("2024-01-01", periods=ROWS).strftime("%Y-%m-%d")
+    frame = customers().assign(day=days, house_id=[f"H{i // 8}" for i in range(ROWS)])
     frame.to_csv("own.csv", index=False)
-    for option, column, name in (("--group", "id", "by-id"), ("--time", "day", "by-day")):
+    for option, column, name in (("--group", "house_id", "by-house"), ("--time", "day", "by-day")):
         code, out, _ = call("new", "own.csv", "--target", "churn", option, column, "--name", name)
         assert code == 0
         assert "folds go by it" in out

@@ -39,7 +39,7 @@ class Method:
     """Three channels, or one."""
     classes: list[str] = field(default_factory=list)
     """Names of the sub-folders in the order of the labels; of two, the second is the positive one."""
-    counts: list[int] = field(default_factory=list)
+    counts: list[Annotated[int, Ge(1)]] = field(default_factory=list)
     """Images of each class."""
     sha256: str = ""
     """Over names and contents of all files when the study was written; if empty it is not checked."""
