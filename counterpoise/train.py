@@ -37,7 +37,7 @@ def one_thread() -> None:
     """Hold torch to one thread and to deterministic algorithms: jobs run side by side, not threads."""
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
-    # Not also every new tensor filled with NaN, which is for finding faults and costs a small network a tenth.
+    # Not also every new tensor filled with NaN, which is for finding faults; 3 % of a LeNet's step.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
@@ -276,7 +276,7 @@ def train(
                 if unlabelled and "unlabelled" in batches else None,
                 validation=run.hooks.get("validation"),
             )  # fmt: skip
-            for p in parameters:  # as `zero_grad` does, whose bookkeeping costs a small network a tenth of its step
+            for p in parameters:  # as `zero_grad`, whose bookkeeping takes 6 % of a small network's step
                 p.grad = None
             if hasattr(phase.optimizer, "gradients"):
                 loss, hits = phase.optimizer.gradients(partial(_objective, step), parameters, labels, counts_C)
