@@ -262,7 +262,10 @@ def preprocessing(spec: dict[str, Any]) -> Any:
     labels = rows(8).labels.numpy()
     x = np.column_stack([rows(8).raw[:, 0, 0, :4].numpy(), labels % 3, labels > 0]).astype(np.float64)
     x[::7, 1], x[::9, 4], x[::5, 5] = np.nan, np.nan, np.nan
-    fitted = registry.build("preprocessing", spec).fit(x[::2], TYPED)
+    method, columns = registry.build("preprocessing", spec), TYPED
+    if spec["name"] == "variance_selection":  # of numbers alone
+        x, columns = rows(8).raw.flatten(1)[:, : len(NUMBERS)].numpy(), NUMBERS
+    fitted = method.fit(x[::2], columns)
     made = fitted(x[1::2])
     return [[column.name for column in fitted.columns], [summary(torch.tensor(c)) for c in np.nan_to_num(made.T)]]
 

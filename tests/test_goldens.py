@@ -52,6 +52,12 @@ def test_every_golden_belongs_to_a_method_and_is_small():
 SILENT = {
     ("imbalance.ldam_subset", "seed"),
     *(("samplers.table_generator", f) for f in ("generator", "command", "shots", "sets", "unique_words", "attempts")),
+    *((f"models.{name}", "shared") for name in ("mlp", "cnn", "digits_cnn", "lenet5", "resnet32")),
+    ("samplers.all_knn", "allow_minority"),
+    ("samplers.neighbourhood_cleaning", "k"),
+    ("samplers.parallel_vector_quantisation", "batch_size"),
+    ("samplers.smote_enn", "agreement"),
+    ("ensembles.plain_average", "keeps_experts"),
     ("models.gradient_boosting", "n_estimators"),
     ("models.gradient_boosting", "max_leaf_nodes"),
     ("models.lightgbm", "num_leaves"),

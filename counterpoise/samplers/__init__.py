@@ -9,6 +9,8 @@ Contract of `Method`:
   `shuffle` is a fresh generator with a seed of its own for each epoch. Nothing else is random, so that a resumed
   run draws the same.
 - `multiple` (only samplers that draw in blocks): a batch must hold a multiple of so many examples.
+- `resample(x_ND, y_N, columns, random) -> (x_MD, y_M)` in place of `draw`: rows made, or chosen by their values, once a
+  seed, before training; of a table as the preprocessing leaves it (`columns` describes it), images as x_NCHW.
 - `redraw(counts_C, available_C) -> counts_C` (only samplers that need other real rows): the counts that the sample
   stage should take instead of those of the imbalance. It must not need torch, which that stage never imports.
 
