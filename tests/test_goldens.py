@@ -54,7 +54,7 @@ SILENT = {
     *(("samplers.table_generator", f) for f in ("generator", "command", "shots", "sets", "unique_words", "attempts")),
     *((f"models.{name}", "shared") for name in ("mlp", "cnn", "digits_cnn", "lenet5", "resnet32")),
     ("samplers.all_knn", "allow_minority"),
-    ("samplers.neighbourhood_cleaning", "k"),
+    *(("samplers.neighbourhood_cleaning", f) for f in ("k", "agreement")),
     ("samplers.parallel_vector_quantisation", "batch_size"),
     ("samplers.smote_enn", "agreement"),
     ("ensembles.plain_average", "keeps_experts"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from counterpoise import plan as planning
 from counterpoise import study as studies
@@ -33,6 +34,7 @@ def _tune(name: str, scale: str, config: Path = studies.CONFIG) -> str:
     if not tuned:
         raise UserError(f"tune: the grid of scale {scale} has no factor that the study's own lacks: nothing to choose")
     cases = tuning.choose(tables.measurements(found, about), metric, tuned)
+    cases |= {again: cases[case] for again, case in _replicas(about).items()}
     path = tuning.write(name, scale, metric, list(about["seeds"]), cases, config)
     rows = [
         [case, *(held["chosen"][key] for key in tuned), f"{held['trials'][0][metric]:.4f}",
@@ -40,3 +42,18 @@ def _tune(name: str, scale: str, config: Path = studies.CONFIG) -> str:
         for case, held in cases.items()
     ]  # fmt: skip
     return f"{path}\n{table(['case', *tuned, metric, ''], rows)}"
+
+
+def _replicas(about: dict[str, Any]) -> dict[str, str]:
+    """Return the cases that are an earlier one once more (A/A): they get what that one gets, or they would not be."""
+    recipes: dict[str, list[Any]] = {}
+    for entry in about["entries"]:
+        recipe = entry["recipe"]
+        same = {**recipe, "finetune": {**recipe["finetune"], "replicate": 0}}
+        recipes.setdefault(entry["case"], []).append((entry["point"], same))
+    earlier: dict[str, str] = {}
+    for case, held in recipes.items():
+        first = next((other for other in recipes if recipes[other] == held), case)
+        if first != case:
+            earlier[case] = first
+    return earlier
