@@ -128,3 +128,21 @@ def test_a_tuned_scale_takes_what_was_chosen_and_says_when_nothing_was(tmp_path)
 
     assert (rate("plain", "one"), rate("small", "one"), rate("small", "two")) == (0.3, 0.7, 0.05)
     assert studies.load("a2020_t", "wide", tmp_path).block == 2
+
+
+def test_an_a_a_case_gets_the_trials_of_its_twin():
+    from counterpoise.commands.tune import _replicas
+
+    def entry(case, point, lr, replicate, sample="none"):
+        return {
+            "case": case,
+            "point": point,
+            "recipe": {"sample": sample, "finetune": {"lr": lr, "replicate": replicate}},
+        }
+
+    entries = [
+        entry(case, point, lr, replicate, sample)
+        for case, replicate, sample in [("base", 0, "none"), ("again", 1, "none"), ("other", 1, "balanced")]
+        for point, lr in [("lr=1", 1), ("lr=2", 2)]
+    ]
+    assert _replicas({"entries": entries}) == {"again": "base"}
