@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ALPHA = 0.05
 MARGIN = 0.01  # of the primary metric, where no claim states one
 OWN = ("table", "image_folder")  # data sets of the user's own
-SECOND = ("f1", "macro_f1")  # what decides between cases that rank alike
+SECOND = ("f1", "balanced_accuracy")  # what decides between cases that rank alike
 
 Interval = tuple[float, float, float]  # mean, lower and upper limit; NaN for the limits of a single value
 
@@ -41,7 +41,7 @@ class Standing:
     seconds: float
     """Of training, for one fold."""
     second: float
-    """F1 of the positive class, or macro F1."""
+    """F1 of the positive class, or of several classes balanced accuracy."""
 
 
 def is_own(study: Json) -> bool:

@@ -6,6 +6,7 @@ types by name: only those of a list are built, so that a file can hold numbers b
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,9 @@ from counterpoise.errors import UserError
 
 SKOPS, LIGHTGBM, XGBOOST = "estimator.skops", "lightgbm.txt", "xgboost.json"
 FILES = (SKOPS, LIGHTGBM, XGBOOST)
-TRUSTED = frozenset(  # beside what skops builds by itself: types that hold numbers and run nothing when built
+OURS = r"counterpoise\.models\._[a-z_]+\.[A-Z][A-Za-z]*"  # classes of fitted models, which are plain containers
+TRUSTED = frozenset(  # beside these and what skops builds by itself: types that run nothing when they are built
     {
-        "counterpoise.models._boosting.Vote",
-        "counterpoise.models._classical.Relabelled",
-        "counterpoise.models._ensemble.Mean",
         "imblearn.ensemble._forest.BalancedRandomForestClassifier",
         "imblearn.pipeline.Pipeline",
         "imblearn.under_sampling._prototype_selection._random_under_sampler.RandomUnderSampler",
@@ -47,7 +46,7 @@ def save(folder: Path, estimator: Any) -> str:
         inner.get_booster().save_model(folder / XGBOOST)
         return XGBOOST
     content = skops.io.dumps(estimator)
-    if strange := sorted(set(skops.io.get_untrusted_types(data=content)) - TRUSTED):
+    if strange := _strange(skops.io.get_untrusted_types(data=content)):
         raise UserError(
             f"export: {type(inner).__name__} holds {strange[0]}, which cannot be written without pickled code; "
             "choose another case"
@@ -72,14 +71,19 @@ def load(folder: Path, name: str, classes: list[int]) -> Any:
     raise UserError(f"{folder}: unknown file '{name}' of a model; nothing was loaded")
 
 
+def _strange(names: list[str]) -> list[str]:
+    """Return the types that are not on the list."""
+    return [name for name in names if name not in TRUSTED and not re.fullmatch(OURS, name)]
+
+
 def _from_skops(path: Path) -> Any:
     import skops.io
 
     try:
-        strange = sorted(set(skops.io.get_untrusted_types(file=path)) - TRUSTED)
-        if strange:
+        named = skops.io.get_untrusted_types(file=path)
+        if strange := _strange(named):
             raise UserError(f"{path}: holds {strange[0]}, which is not on the list of types that may be built; refused")
-        return skops.io.load(path, trusted=sorted(TRUSTED))
+        return skops.io.load(path, trusted=named)
     except UserError:
         raise
     except Exception as reason:  # a file that was made to break a loader breaks it in many ways

@@ -9,7 +9,18 @@ import pandas as pd
 import pytest
 import yaml
 
-from counterpoise import choosing, config, exported, jobs, proposing, study_text, tables, thresholds
+from counterpoise import (
+    choosing,
+    config,
+    estimators,
+    exported,
+    jobs,
+    proposing,
+    registry,
+    study_text,
+    tables,
+    thresholds,
+)
 from counterpoise import plan as planning
 from counterpoise.__main__ import main
 
@@ -471,6 +482,42 @@ def test_a_folder_holds_numbers_only_and_is_read_back(case, file, here, call, tm
         model, at = exported.load(to), about["threshold"]
         logits = np.log(np.array([[1 - p, p] for p in (at - 1e-6, at + 1e-6)]))
         assert model.scores(logits).decision_BC.argmax(1).tolist() == [0, 1]
+
+
+CLASSICAL = [n for n in registry.names("models") if getattr(registry.method("models", n), "classical", False)]
+
+
+@pytest.mark.parametrize("name", CLASSICAL)
+@pytest.mark.parametrize("classes", [2, 3])
+def test_every_classical_model_is_written_and_read_back(name, classes, tmp_path):
+    options = registry.options("models", name)
+    method = registry.build("models", {"name": name, **({"n_estimators": 3} if "n_estimators" in options else {})})
+    if classes > 2 and getattr(method, "binary", False):
+        pytest.skip("for two classes")
+    random = np.random.default_rng(0)
+    y_N = np.repeat(np.arange(classes), [50, 30, 20][:classes])
+    x_ND = random.normal(size=(len(y_N), 3)) + y_N[:, None]
+    fitted = method.fit(x_ND, y_N, 0)
+    held = estimators.load(tmp_path, estimators.save(tmp_path, fitted), fitted.classes_.tolist())
+    assert held.predict_proba(x_ND) == pytest.approx(fitted.predict_proba(x_ND), abs=1e-6)
+
+
+def test_a_network_for_a_table_goes_the_same_way(fresh, call):
+    customers().to_csv("own.csv", index=False)
+    assert call("new", "own.csv", "--target", "churn")[0] == 0
+    path = Path("config/studies/own.yaml")
+    raw = config.read_yaml(path)
+    net = {"model": "mlp", "validation_fraction": 0.2, "finetune": {"steps": 30, "batch_size": 16}}
+    raw["cases"] = {"mlp": {**net, "evaluate": {"rebalancing": "tuned_threshold"}}}
+    path.write_text(yaml.safe_dump(json.loads(json.dumps(raw | {"claims": []}))))
+    assert call("export", "own", "--case", "mlp", "--to", "model")[0] == 0
+    assert call("predict", "model", "own.csv", "-o", "said.csv")[0] == 0
+    said, frame = pd.read_csv("said.csv"), customers()
+    by_class = said["probability_yes"].groupby(frame["churn"]).mean()
+    assert by_class["yes"] > by_class["no"] + 0.1
+    about = json.loads(Path("model/model.json").read_text())
+    assert about["estimator"]["file"] == "network.safetensors"
+    assert (said["decision"] == "yes").tolist() == (said["probability_yes"] > about["threshold"]).tolist()
 
 
 @pytest.fixture(scope="module")

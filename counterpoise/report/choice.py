@@ -39,7 +39,7 @@ def panel(study: Json, table: pd.DataFrame, found: list[tables.Row], draw: Calla
         "fastest": min(tied, key=lambda s: s.seconds),
         "standings": standings,
         "metric": words.metric(study["primary"]["metric"]),
-        "second": words.metric("f1" if is_two else "macro_f1"),
+        "second": words.metric("f1" if is_two else "balanced_accuracy"),
         "margin": choosing.margin_of(study),
         "positive": classes[rarest],
         "share": counts[rarest] / sum(counts),
