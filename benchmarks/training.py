@@ -55,8 +55,8 @@ class Case:
 
     def ours(self) -> None:
         """Take the steps as a job does."""
+        train.one_thread()
         torch.set_num_threads(self.threads)
-        torch.use_deterministic_algorithms(True)
         sample = self.sample(self.x, np.arange(self.rows), self.y, [120.0] * self.shape[0], [60.0] * self.shape[0])
         phase = train.Phase(
             steps=self.steps,
@@ -82,7 +82,7 @@ class Case:
         data = _images(peer)(self, peer.transforms.Compose((crops if self.crops else []) + standard))
         loader = peer.torch.utils.data.DataLoader(data, batch_size=self.batch, shuffle=True)
         net = self.net()
-        optimizer = torch.optim.SGD(net.parameters(), **RATE)
+        optimizer = torch.optim.SGD(net.parameters(), **RATE)  # type: ignore[arg-type]
         given = SimpleNamespace(gpu=None, print_freq=10)
         with redirect_stdout(io.StringIO()) as log:
             peer.train(loader, net, nn.CrossEntropyLoss(), optimizer, 0, given, log, peer.SummaryWriter())
