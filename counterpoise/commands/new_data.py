@@ -157,7 +157,7 @@ def _write(path: Path, candidates: Sequence[Proposal]) -> Proposal:
             about = plan.make([proposal.name], "full").studies[f"{proposal.name}.full"]
             preflight.check_study(about)
             decoded = decoded or preprocess.decode(about["entries"][0]["recipe"]["data"])
-            _rehearse(about, *decoded)
+            _rehearse(about, proposal.folds, *decoded)
             return proposal
         except (UserError, ImpossibleCell) as reason:
             path.unlink()
@@ -168,11 +168,11 @@ def _write(path: Path, candidates: Sequence[Proposal]) -> Proposal:
     raise UserError(fault)
 
 
-def _rehearse(about: dict[str, Any], arrays: Sequence[Any], meta: dict[str, Any]) -> None:
-    """Draw every fold, as the first jobs will; raise ImpossibleCell for a fold without a class."""
+def _rehearse(about: dict[str, Any], folds: int, arrays: Sequence[Any], meta: dict[str, Any]) -> None:
+    """Draw each fold once, as the first jobs will; raise ImpossibleCell for a fold without a class."""
     from counterpoise.stages import sample
 
     for recipe in {entry["sample"]: entry["recipe"] for entry in about["entries"]}.values():
         by = sample.split_column(recipe, meta, arrays[0])
-        for seed in about["seeds"]:
+        for seed in about["seeds"][:folds]:
             sample.draw(recipe, arrays[1], len(meta["classes"]), seed, by)
