@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, vmap
+from torch.func import vmap
 from tqdm import tqdm
 
 from counterpoise import streams
@@ -26,6 +26,8 @@ from counterpoise.network import Net
 from counterpoise.partial import Partial
 from counterpoise.pretraining import supervised
 from counterpoise.train import Batches, Phase, Run, State
+
+AHEAD = 64  # steps whose rows are looked up at once
 
 
 def fits(run: Run) -> bool:
@@ -57,37 +59,26 @@ class _Step:
     net: Any
     phase: Phase
     counts_C: Tensor
-    class_weights_C: Tensor | None
     progress: float
-    drawn: Tensor | None
+    class_weights_C: Tensor | None = None
+    drawn: Tensor | None = None
 
     def noise(self, labels_B: Tensor) -> Tensor | None:
         """Return what was drawn for the loss."""
         return self.drawn
 
 
-class _Objective(nn.Module):
-    """One network and its loss as one module, so that `functional_call` can be given its parameters."""
-
-    def __init__(self, net: Net) -> None:
-        super().__init__()
-        self.net = net
-
-    def forward(self, step: dict[str, Any], inputs_B: Tensor, labels_B: Tensor) -> tuple[Tensor, Tensor]:
-        seen: Any = _Step(self.net, **step)
-        return supervised.criterion(seen, self.net.encoder(inputs_B), labels_B)
-
-
 class _Block:
     """All runs of a block in training: their tensors stacked, their sums so far."""
 
     def __init__(self, runs: list[Run], partial: Partial) -> None:
-        self.runs, self.partial, self.objective = runs, partial, _Objective(runs[0].net)
+        self.runs, self.partial, self.places = runs, partial, _places(runs[0].net)
         self.counts_SC = torch.stack([run.counts_C for run in runs])
         self.mean_S, self.std_S = (torch.stack([getattr(r.sample, k) for r in runs])[:, None] for k in ("mean", "std"))
         self.tensors = {k: torch.stack([run.net.state_dict()[k] for run in runs]) for k in runs[0].net.state_dict()}
         self.states = [State(seen=[0] * self.counts_SC.shape[1]) for _ in runs]
         self.optimizer_state: dict[str, Tensor] = {}
+        self.ahead: tuple[range, Tensor, Tensor] | None = None
         if held := partial.checkpoint_of_block([run.seed for run in runs]):
             tensors, states = held
             self.states = [State(**state) for state in states]
@@ -138,6 +129,7 @@ class _Block:
             for r in self.runs
         ]
         length, every = phase.total or phase.steps, max(1, phase.steps // training.ROWS)
+        self.ahead = None
         snapshots, weights_SC = training.snapshot_steps(run.phases), None
         if phase.class_weights:
             weights_SC = torch.stack([phase.class_weights(counts_C) for counts_C in self.counts_SC])
@@ -149,8 +141,12 @@ class _Block:
                 group["lr"] = lr * group.get("multiple", 1.0)
             inputs_SB, labels_SB, noise = self._batch(batches, phase, number, step)
             given = {"phase": phase, "progress": (phase.first + step) / length}
-            losses_S, right_S = self._losses(self.tensors | parameters, given, inputs_SB, labels_SB, weights_SC, noise)
-            optimizer.zero_grad(set_to_none=True)
+            losses_S, right_S = self._losses(
+                self.tensors | parameters, given, inputs_SB, labels_SB,
+                counts_C=self.counts_SC, class_weights_C=weights_SC, drawn=noise,
+            )  # fmt: skip
+            for p in parameters.values():
+                p.grad = None
             losses_S.sum().backward()  # each seed's parameters see its own loss only
             optimizer.step()
 
@@ -171,10 +167,8 @@ class _Block:
 
     def _batch(self, batches: list[Batches], phase: Phase, number: int, step: int) -> tuple[Tensor, Tensor, Any]:
         """Return the inputs, labels and noise of a step, all seeds in front."""
-        positions = [b.step(step) for b in batches]
-        rows = torch.cat([r.sample.ids[p] for r, p in zip(self.runs, positions, strict=True)])
-        labels_SB = torch.stack([r.sample.labels[p] for r, p in zip(self.runs, positions, strict=True)])
-        images = self.runs[0].sample.raw[rows].float()
+        rows_SB, labels_SB = self._rows(batches, phase, step)
+        images = self.runs[0].sample.raw.index_select(0, rows_SB.flatten()).float()
         images = self._augmented(images, phase, number, step).unflatten(0, labels_SB.shape)
         noise = None
         if hasattr(phase.loss, "draw"):
@@ -184,6 +178,17 @@ class _Block:
             ]
             noise = torch.stack(drawn)
         return (images - self.mean_S) / self.std_S, labels_SB, noise
+
+    def _rows(self, batches: list[Batches], phase: Phase, step: int) -> tuple[Tensor, Tensor]:
+        """Return the rows of the data and the labels of a step; looked up for several steps at once."""
+        if self.ahead is None or step not in self.ahead[0]:
+            steps = range(step, min(step + AHEAD, phase.steps))
+            samples = [(r.sample, torch.stack([*map(b.step, steps)])) for r, b in zip(self.runs, batches, strict=True)]
+            rows_TSB = torch.stack([sample.ids[position_TB] for sample, position_TB in samples], dim=1)
+            labels_TSB = torch.stack([sample.labels[position_TB] for sample, position_TB in samples], dim=1)
+            self.ahead = steps, rows_TSB, labels_TSB
+        steps, rows_TSB, labels_TSB = self.ahead
+        return rows_TSB[step - steps.start], labels_TSB[step - steps.start]
 
     def _augmented(self, images: Tensor, phase: Phase, number: int, step: int) -> Tensor:
         """Return the images of all seeds, one after the other, augmented with each seed's own draws."""
@@ -195,17 +200,30 @@ class _Block:
         return method.apply(images, torch.cat(drawn, dim=1))
 
     def _losses(
-        self, tensors: dict[str, Any], given: dict[str, Any], inputs: Tensor, labels: Tensor, weights: Any, noise: Any
+        self, tensors: dict[str, Tensor], given: dict[str, Any], inputs: Tensor, labels: Tensor, **of_seed: Any
     ) -> tuple[Tensor, Tensor]:
-        """Return the loss and the right answers of every seed."""
+        """Return the loss and the right answers of every seed.
 
-        def one(tensors: Any, inputs_B: Tensor, labels_B: Tensor, counts_C: Tensor, weights_C: Any, noise: Any) -> Any:
-            step = {**given, "counts_C": counts_C, "class_weights_C": weights_C, "drawn": noise}
-            named = {f"net.{name}": tensor for name, tensor in tensors.items()}
-            return functional_call(self.objective, named, (step, inputs_B, labels_B))
+        The network is given each tensor where it looks for it, and all are one flat list: `functional_call` and
+        nested arguments of vmap took a quarter of the step of a small network.
+        """
+        net = self.runs[0].net
+        places = [self.places[name] for name in tensors]
+        own = [held[key] for held, key in places]
+        of_seed = {key: value for key, value in of_seed.items() if value is not None}
 
-        dims = (0, 0, 0, 0, None if weights is None else 0, None if noise is None else 0)
-        return vmap(one, in_dims=dims)(tensors, inputs, labels, self.counts_SC, weights, noise)
+        def one(inputs_B: Tensor, labels_B: Tensor, *stacked: Tensor) -> tuple[Tensor, Tensor]:
+            for (held, key), tensor in zip(places, stacked, strict=False):
+                held[key] = tensor
+            own_step: dict[str, Any] = given | dict(zip(of_seed, stacked[len(places) :], strict=True))
+            step: Any = _Step(net, **own_step)
+            return supervised.criterion(step, net.encoder(inputs_B), labels_B)
+
+        try:
+            return vmap(one)(inputs, labels, *tensors.values(), *of_seed.values())
+        finally:
+            for (held, key), tensor in zip(places, own, strict=True):
+                held[key] = tensor
 
     def _count(
         self, losses_S: Tensor, right_S: Tensor, labels_SB: Tensor, step: int, epochs: list[float], lr: float
@@ -247,6 +265,16 @@ class _Block:
         tensors |= _optimizer_state(optimizer, parameters)
         self.partial.save_block([run.seed for run in self.runs], tensors, [vars(state) for state in self.states])
         self.saved_at = time.monotonic()
+
+
+def _places(net: Net) -> dict[str, tuple[dict[str, Any], str]]:
+    """Return where the network holds each parameter and buffer, by name."""
+    return {
+        f"{prefix}.{key}" if prefix else key: (held, key)
+        for prefix, module in net.named_modules()
+        for held in (module._parameters, module._buffers)
+        for key in held
+    }
 
 
 def _stream(run: Run, purpose: str, number: int, step: int) -> torch.Generator:
