@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from benchmarks.harness import RESULTS, Json
 from benchmarks.sides import ROOT
@@ -54,7 +55,8 @@ def section(report: Json, name: str) -> str:
             lines.append(f"| {row['name']} | {shown} | {_target(row)} |")
         lines.append("")
     notes = [f"- {row['name']}: {row['note']}" for row in report["rows"] if row["note"]]
-    return "\n".join([*lines, *notes, *([""] if notes else []), where, ""])
+    plot = ["![Seconds and memory against size](growth.svg)", ""] if name == "growth" else []
+    return "\n".join([*lines, *notes, *([""] if notes else []), *plot, where, ""])
 
 
 def _side(row: Json, side: str, *, first: bool) -> str:
@@ -83,6 +85,29 @@ def _target(row: Json) -> str:
     return f"{aim['figure'].replace('_', ' ')}{against} {' and '.join(bounds)}: {state}"
 
 
+def plots(report: Json) -> Any:
+    """Return the figure of the growth benchmark: one panel for each curve, both axes logarithmic."""
+    from matplotlib.figure import Figure
+
+    curves: dict[str, list[tuple[float, float, int | None]]] = {}
+    for row in report["rows"]:
+        if "sides" in row:
+            ours = row["sides"]["ours"]
+            curves.setdefault(row["name"].rpartition(":")[0], []).append((row["work"][0], ours["cpu"][1], ours["peak"]))
+    figure = Figure(figsize=(12, 2.8 * -(-len(curves) // 4)), layout="constrained")
+    for number, (name, points) in enumerate(curves.items(), start=1):
+        panel = figure.add_subplot(-(-len(curves) // 4), 4, number, title=name, xscale="log", yscale="log")
+        sizes, seconds, peaks = zip(*points, strict=True)
+        panel.plot(sizes, seconds, "o-", label="CPU seconds")
+        panel.plot(sizes, [(peak or float("nan")) / 2**30 for peak in peaks], "s--", label="memory, GiB")
+        panel.plot(sizes, [seconds[-1] * size / sizes[-1] for size in sizes], ":", color="grey", label="linear")
+    figure.axes[0].legend(fontsize="small")
+    return figure
+
+
 if __name__ == "__main__":
+    if (RESULTS / "growth.json").exists():
+        grown = json.loads((RESULTS / "growth.json").read_text(encoding="utf-8"))
+        plots(grown).savefig(PAGE.with_name("growth.svg"), metadata={"Date": None})
     PAGE.write_text(text(), encoding="utf-8")
     print(PAGE.relative_to(ROOT))
