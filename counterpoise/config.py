@@ -143,6 +143,9 @@ class Recipe:
     """Several experts on shared early layers."""
     execution: Literal["loop", "stacked"] = "loop"
     """Seeds of a block one after the other, or stacked and stepped together where a recipe's parts allow it."""
+    layout: Literal["contiguous", "channels_last"] = "contiguous"
+    """How images lie in memory. Convolutions on a CPU like the channels of a pixel side by side: other rounding, less
+    time."""
     sample: dict = _method("samplers", "none")
     """What fine-tuning's batches are drawn from."""
     pretrain: Pretrain

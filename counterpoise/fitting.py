@@ -43,7 +43,7 @@ def fit(cfg: dict[str, Any], inputs: Inputs) -> tuple[State, Predict, np.ndarray
         model, out_of_fold = build("models", points[best]), held[best][0]
         search = {"chosen": points[best], "scores": scores}
     transform, columns = inputs.fitted
-    estimator, seen_C = _estimate(cfg, model, inputs, inputs.train, transform, columns, ())
+    estimator, seen_C = estimate(cfg, model, inputs, inputs.train, transform, columns, ())
     state = State(images=int(seen_C.sum()), seconds=time.monotonic() - began, seen=seen_C.tolist())
     floor = getattr(model, "floor", SMALLEST)
 
@@ -68,7 +68,7 @@ def _out_of_fold(cfg: dict[str, Any], model: Any, inputs: Inputs, fold_N: np.nda
         out = fold_N == fold
         transform, columns = inputs.fit(ids[~out])
         part = ids[~out], labels[~out]
-        estimator, seen_C = _estimate(cfg, model, inputs, part, transform, columns, (fold,))
+        estimator, seen_C = estimate(cfg, model, inputs, part, transform, columns, (fold,))
         rows = transform(inputs.raw_pool[ids[out]])
         logits_NC[out] = logits_of(estimator, rows, len(seen_C), getattr(model, "floor", SMALLEST))
         weights = class_weights(cfg["finetune"]["loss"], seen_C)
@@ -77,7 +77,7 @@ def _out_of_fold(cfg: dict[str, Any], model: Any, inputs: Inputs, fold_N: np.nda
     return logits_NC, shift_NC
 
 
-def _estimate(
+def estimate(
     cfg: dict[str, Any],
     model: Any,
     inputs: Inputs,

@@ -37,6 +37,7 @@ class Inputs:
         self.train, self.val, self.hidden, self.test = (
             (ids[parts == name].copy(), labels[parts == name].copy()) for name in ("train", "val", "unlabelled", "test")
         )
+        self.layout = cfg.get("layout", "contiguous")
         self.seed, self.meta = seed, records.read_json(data / "meta.json")
         self.statistics = records.read_json(sample / "statistics.json")[str(seed)]
         self.counts = torch.tensor(self.statistics["class_counts"], dtype=torch.float32)
@@ -94,7 +95,7 @@ class Inputs:
         return Sample(self.pool, *self.train, np.zeros(self.pool.shape[1]), np.ones(self.pool.shape[1]))
 
     def _plain(self, x: np.ndarray) -> Sample:
-        return Sample(x, *self.train, self.statistics["mean"], self.statistics["std"])
+        return Sample(x, *self.train, self.statistics["mean"], self.statistics["std"], self.layout)
 
     def _prepared(self, raw: np.ndarray) -> np.ndarray:
         return self.fitted[0](raw).astype(np.float32) if hasattr(self.method, "fit") else raw
@@ -113,5 +114,5 @@ def resampled(sampler: Any, rows: Sample, columns: tuple[Column, ...], seed: int
     random = streams.numpy("finetune", "resample", seed)
     made_x, made_y = sampler.resample(given.numpy().astype(np.float64), y.numpy(), columns, random)
     width = made_x.shape[1]
-    moments = (rows.mean.flatten(), rows.std.flatten()) if is_image else (np.zeros(width), np.ones(width))
-    return Sample(made_x.astype(np.float32), np.arange(len(made_y)), made_y.astype(np.int64), *moments)
+    mean, std = (rows.mean.flatten(), rows.std.flatten()) if is_image else (np.zeros(width), np.ones(width))
+    return Sample(made_x.astype(np.float32), np.arange(len(made_y)), made_y.astype(np.int64), mean, std, rows.layout)

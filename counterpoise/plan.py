@@ -95,7 +95,7 @@ class Plan:
             started = cell(
                 "pretrain",
                 f"{data}-{model}-{pretraining}",
-                ("preprocessing", "model", "head", "ensemble", "execution", "pretrain"),
+                ("preprocessing", "model", "head", "ensemble", "execution", "layout", "pretrain"),
                 inputs,
                 **given,
             )
@@ -103,7 +103,7 @@ class Plan:
         tuned = cell(
             "finetune",
             f"{data}-{model}-{_title(pretraining, sampler)}",
-            ("preprocessing", "model", "head", "ensemble", "execution", "sample", "finetune"),
+            ("preprocessing", "model", "head", "ensemble", "execution", "layout", "sample", "finetune"),
             inputs,
         )
         scored = cell(

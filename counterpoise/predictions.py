@@ -39,7 +39,7 @@ class Predictions:
     def unlabelled(self, rows: Sample) -> Sample | None:
         """Return the unlabelled rows, standardised as the labelled ones; None where there are none."""
         ids, labels = self.inputs.hidden
-        return Sample(self.inputs.pool, ids, labels, rows.mean, rows.std) if len(ids) else None
+        return Sample(self.inputs.pool, ids, labels, rows.mean, rows.std, rows.layout) if len(ids) else None
 
     def validation(self) -> tuple[Tensor, Tensor] | None:
         """Return raw inputs and labels of the validation part; None where there is none."""

@@ -91,7 +91,7 @@ def _fit_classical(recipe: Json, made: Refit) -> None:
             val_logits, val_labels = torch.from_numpy(out_of_fold), torch.from_numpy(inputs.train[1])
             spec = search["chosen"]
         model = registry.build("models", spec)
-        made.estimator, seen_C = fitting._estimate(recipe, model, inputs, inputs.train, *inputs.fitted, ())
+        made.estimator, seen_C = fitting.estimate(recipe, model, inputs, inputs.train, *inputs.fitted, ())
     except ImpossibleCell as reason:
         raise UserError(f"export: fitting on all rows failed: {reason}") from None
     made.floor = getattr(model, "floor", fitting.SMALLEST)

@@ -44,7 +44,11 @@ def one_thread() -> None:
 class Sample:
     """The training rows of one seed: raw inputs stay memory-mapped, a batch is gathered when it is needed."""
 
-    def __init__(self, x: np.ndarray, ids: np.ndarray, labels: np.ndarray, mean: Any, std: Any) -> None:
+    def __init__(
+        self, x: np.ndarray, ids: np.ndarray, labels: np.ndarray, mean: Any, std: Any, layout: str = "contiguous"
+    ) -> None:
+        """`layout` is how standardised images lie in memory, channels_last or contiguous."""
+        self.layout = layout
         self.raw, self.ids = torch.from_numpy(x), torch.from_numpy(ids)
         self.labels = torch.from_numpy(labels)
         per_channel = (-1, *[1] * (x.ndim - 2))
@@ -56,7 +60,9 @@ class Sample:
 
     def standardise(self, x: Tensor) -> Tensor:
         """Return inputs with the training rows' mean 0 and standard deviation 1."""
-        return (x - self.mean) / self.std
+        made = (x - self.mean) / self.std
+        is_last = self.layout == "channels_last" and made.ndim == 4
+        return made.contiguous(memory_format=torch.channels_last) if is_last else made
 
 
 @dataclass(frozen=True)

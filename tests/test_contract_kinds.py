@@ -31,6 +31,7 @@ NEEDED = {
         "counts": [3, 2],
         "sha256": "0" * 64,
     },
+    "image_folder": {"path": "photos", "classes": ["a", "b"], "counts": [3, 2], "sha256": "0" * 64},
     "bagan": {"steps_autoencoder": 3, "steps_gan": 3},
 }
 

@@ -51,7 +51,7 @@ def _trained(
         train.add_extra(net, [phase], "train", seed)
         rows, counts = inputs.rows(), inputs.counts
         if getattr(task, "reads", "train") == "unlabelled":  # a corpus that fine-tuning does not see
-            rows = Sample(inputs.pool, *inputs.hidden, rows.mean, rows.std)
+            rows = Sample(inputs.pool, *inputs.hidden, rows.mean, rows.std, rows.layout)
             counts = torch.bincount(rows.labels, minlength=len(counts)).float()
         rows = resampled(build("samplers", section["sample"]), rows, inputs.fitted[1], seed)
         runs.append(Run(net, [phase], rows, counts, "pretrain", seed))
