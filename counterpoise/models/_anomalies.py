@@ -1,0 +1,36 @@
+"""How a detector that learns without labels becomes a classifier: by one threshold and one scale.
+
+Of the labels only the shares of the classes are used. The rarest class is the anomaly. Its probability is
+sigmoid((score - threshold) / deviation) with the threshold that as large a share of the training scores exceeds as are
+anomalies; other classes share the rest as they occur. So rows are ranked as the detector ranks them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+
+class Detector:
+    """A fitted detector as a classifier."""
+
+    def __init__(self, score: Callable[[np.ndarray], np.ndarray], given_N: np.ndarray, y_N: np.ndarray) -> None:
+        """Take `score`, greater for what is stranger, and `given_N`, the scores of the training rows."""
+        self.score = score
+        self.classes_, counts_C = np.unique(y_N, return_counts=True)
+        self.rarest = len(counts_C) - 1 - int(counts_C[::-1].argmin())  # of equally rare ones the last
+        self.threshold = float(np.quantile(given_N, 1 - counts_C[self.rarest] / len(y_N)))
+        self.deviation = float(given_N.std()) or 1.0
+        self.others_C = np.where(np.arange(len(counts_C)) == self.rarest, 0, counts_C) / (
+            len(y_N) - counts_C[self.rarest]
+        )
+
+    def predict_proba(self, x_ND: np.ndarray) -> np.ndarray:
+        """Return probability_NC."""
+        from scipy.special import expit
+
+        strange_N = expit((self.score(x_ND) - self.threshold) / self.deviation)
+        probability_NC = (1 - strange_N)[:, None] * self.others_C
+        probability_NC[:, self.rarest] = strange_N
+        return probability_NC
