@@ -98,6 +98,28 @@ def test_the_last_layer_starts_from_the_head_that_was_pretrained_and_a_probe_fro
         assert torch.equal(p.tensors("probe", "finetune")[f"{seed}/head.weight"], initial_head(p, seed)["weight"])
 
 
+def test_the_layout_of_images_changes_numbers_by_rounding_only_and_is_another_cell(project):
+    p = project({"plain": {}, "last": {"layout": "channels_last"}}).compute("finetune")
+    assert p.entries["plain"]["finetune"] != p.entries["last"]["finetune"]
+    assert p.entries["plain"]["sample"] == p.entries["last"]["sample"]
+    plain, last = (p.tensors(case, "finetune") for case in ("plain", "last"))
+    for name, value in plain.items():
+        torch.testing.assert_close(last[name].contiguous(), value, rtol=1e-3, atol=1e-5)
+
+
+def test_rows_that_a_sampler_makes_are_trained_on_and_never_tested(project):
+    p = project({"plain": {}, "made": {"sample": "smote"}}).compute("finetune")
+    held = {}
+    for case in ("plain", "made"):
+        table = pq.read_table(p.folder(case, "finetune") / "predictions.parquet")
+        held[case] = table.to_pandas(), json.loads(table.schema.metadata[b"counterpoise"])
+    columns = ["seed", "split", "id", "label"]
+    assert held["made"][0][columns].equals(held["plain"][0][columns]), "what is predicted are real rows"
+    assert held["made"][1]["class_counts"] == held["plain"][1]["class_counts"]
+    seen = np.array(held["made"][1]["seen_counts"]["0"])
+    assert seen.max() < 1.6 * seen.min(), "batches are balanced"
+
+
 def test_a_self_supervised_head_is_not_handed_on(project):
     p = project({"rotation": {"pretrain": {"method": "rotation"}}}).compute("pretrain", "finetune")
     assert not [name for name in p.tensors("rotation", "pretrain") if "/head." in name]
