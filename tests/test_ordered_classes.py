@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
-from counterpoise.models._ordinal import Ordinal
+from counterpoise.models._ordinal import Ordinal, Problem, Strict
 from counterpoise.registry import build
 
 
@@ -151,3 +151,35 @@ def test_the_funnel_narrows():
     assert (rarer == 3).mean() < counts[3] / len(test_y)
     assert tests.shape == (10_000, 10)
     assert np.abs(x).max() <= 1
+
+
+def test_the_expected_information_is_the_mean_of_the_observed_over_the_classes():
+    x, y, _ = funnel(60, width=3)
+    strict = Strict(x, y, None, np.tri(3))
+    theta = strict.start() + np.random.default_rng(0).normal(0, 0.05, 12)
+    shares = strict._shares(theta)[1]
+    total = 0.0
+    for row in range(60):
+        for label in range(4):
+            one = Problem(x, y, None, np.tri(3))
+            one.code_N, one.weights_N = np.full(60, label), (np.arange(60) == row) / 60
+            total = total + shares[row, label] * one.slope(theta)[1]
+    np.testing.assert_allclose(strict.slope(theta)[1], total, atol=1e-12)
+    np.testing.assert_allclose(strict.slope(theta)[0], Problem(x, y, None, np.tri(3)).slope(theta)[0], atol=1e-12)
+
+
+def test_paper_and_code_agree_until_boundaries_cross_and_then_the_code_halts():
+    x, y, _ = funnel(800, width=6)
+    z, ones = standardised(x, np.ones(800)), np.ones(800)
+
+    def both(penalty):
+        models = [fit("presto", x, y, penalty=penalty, variant=v) for v in ("paper", "official_code")]
+        crossing = [(np.diff(z @ m.beta_BD.T + m.alpha_B, axis=1) < 0).any() for m in models]
+        return models, crossing, [penalised(z, y, ones, m.alpha_B, m.beta_BD, penalty) for m in models]
+
+    (paper, code), crossing, _ = both(0.007)
+    assert crossing == [False, False]
+    np.testing.assert_allclose(paper.beta_BD, code.beta_BD, atol=2e-3)
+    _, crossing, values = both(0.0005)
+    assert crossing == [True, False]
+    assert values[0] < values[1]

@@ -1,7 +1,7 @@
 """Cumulative logit models of ordered classes: probability of the first classes, one boundary after the other.
 
 P(y <= b) = sigmoid(alpha_b + x beta_b), with parameters (alpha, theta) and beta = basis theta. The mean log-likelihood
-less the penalty is climbed by Newton steps on the observed information, each solved by coordinate descent.
+less the penalty is climbed by Newton steps, each solved by coordinate descent.
 Legend: N rows, D columns, C classes, B = C - 1 boundaries, P parameters theta, Q = B + P.
 """
 
@@ -11,10 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-TOLERANCE = 1e-10  # relative change of the objective at which steps end
+SMALLEST = 1e-8  # least probability of a class in the expected information
 STEPS = 100
 SWEEPS = 200
-HALVINGS = 30
 
 
 @dataclass
@@ -39,6 +38,9 @@ class Ordinal:
 
 class Problem:
     """Rows, their weights, and what one parameter moves."""
+
+    tolerance = 1e-10  # relative change of the objective at which steps end
+    halvings = 30
 
     def __init__(self, x_ND: np.ndarray, code_N: np.ndarray, weights_N: np.ndarray | None, basis: np.ndarray) -> None:
         """Standardise the columns; `basis` [B, G] says how a boundary's weights add up from G groups of D."""
@@ -93,16 +95,22 @@ class Problem:
         share_N, edge_N2, below_N2, density_N2 = self._observed(theta_Q)
         pull_N2 = density_N2 / share_N[:, None] * [-1, 1]
         curve_N2 = pull_N2**2 - pull_N2 * (1 - 2 * below_N2)
+        between_N = self.code_N[:, None] == np.arange(1, self.boundaries)
+        own_NB, pull_NB = (
+            sum(values_N2[:, [e]] * (edge_N2[:, [e]] == np.arange(self.boundaries)) for e in (0, 1))
+            for values_N2 in (curve_N2, pull_N2)
+        )
+        return self._assembled(pull_NB, own_NB, between_N * pull_N2.prod(1, keepdims=True))
+
+    def _assembled(self, pull_NB: np.ndarray, own_NB: np.ndarray, next_NB: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return gradient and information of the parameters from those of each row's scores."""
         B, D = self.boundaries, self.x_ND.shape[1]
         ones_ND = np.concatenate([np.ones((len(self.x_ND), 1)), self.x_ND], axis=1)
-        gradient, info = np.zeros((B, D + 1)), np.zeros((B, D + 1, B, D + 1))
+        gradient, info = (self.weights_N[:, None] * pull_NB).T @ ones_ND, np.zeros((B, D + 1, B, D + 1))
         for b in range(B):
-            at_N2 = edge_N2 == b
-            gradient[b] = (self.weights_N * (pull_N2 * at_N2).sum(1)) @ ones_ND
-            info[b, :, b] = (ones_ND.T * (self.weights_N * (curve_N2 * at_N2).sum(1))) @ ones_ND
+            info[b, :, b] = (ones_ND.T * (self.weights_N * own_NB[:, b])) @ ones_ND
         for b in range(1, B):
-            is_between_N = self.code_N == b
-            info[b - 1, :, b] = (ones_ND.T * (self.weights_N * is_between_N * pull_N2.prod(1))) @ ones_ND
+            info[b - 1, :, b] = (ones_ND.T * (self.weights_N * next_NB[:, b - 1])) @ ones_ND
             info[b, :, b - 1] = info[b - 1, :, b].T
         first, rest = np.split(np.arange(B * (D + 1)).reshape(B, D + 1), [1], axis=1)
         order = np.concatenate([first.ravel(), rest.ravel()])
@@ -120,7 +128,7 @@ class Problem:
         for _ in range(STEPS):
             gradient_Q, info_QQ = self.slope(theta_Q)
             aim_Q = _descend(info_QQ, gradient_Q + info_QQ @ theta_Q, penalty_Q, theta_Q)
-            for _ in range(HALVINGS + 1):
+            for _ in range(self.halvings + 1):
                 value = self.loss(aim_Q) + penalty_Q @ np.abs(aim_Q)
                 if value <= held:
                     break
@@ -128,13 +136,46 @@ class Problem:
             else:
                 return theta_Q
             theta_Q, gain, held = aim_Q, held - value, value
-            if gain < TOLERANCE * abs(held):
+            if gain < self.tolerance * abs(held):
                 break
         return theta_Q
 
     def fitted(self, theta_Q: np.ndarray, classes_C: np.ndarray) -> Ordinal:
         """Return the model with these parameters."""
         return Ordinal(classes_C, self.mean_D, self.scale_D, *self.split(theta_Q))
+
+
+class Strict(Problem):
+    """As ordinalNet 2.12 has it: expected information, and no class below 0 at any row, whichever class the row has.
+
+    Where boundaries would cross at a row it halts, at a point that depends on the way there.
+    """
+
+    tolerance = 1e-8
+    halvings = 10
+
+    def _shares(self, theta_Q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        from scipy.special import expit
+
+        alpha_B, beta_BD = self.split(theta_Q)
+        below_NB = expit(alpha_B + self.x_ND @ beta_BD.T)
+        edges = np.zeros((len(below_NB), 1)), below_NB, np.ones((len(below_NB), 1))
+        return below_NB, np.diff(np.concatenate(edges, axis=1), axis=1)
+
+    def loss(self, theta_Q: np.ndarray) -> float:
+        """Return the mean negative log-likelihood; infinite where boundaries cross at any row."""
+        return np.inf if (self._shares(theta_Q)[1] < 0).any() else super().loss(theta_Q)
+
+    def slope(self, theta_Q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the gradient of the mean log-likelihood and its expected information."""
+        below_NB, share_NC = self._shares(theta_Q)
+        share_NC = share_NC.clip(SMALLEST)
+        share_NC /= share_NC.sum(1, keepdims=True)
+        density_NB = below_NB * (1 - below_NB)
+        ratio_NC = (np.arange(share_NC.shape[1]) == self.code_N[:, None]) / share_NC
+        own_NB = density_NB**2 * (1 / share_NC[:, :-1] + 1 / share_NC[:, 1:])
+        next_NB = -density_NB[:, :-1] * density_NB[:, 1:] / share_NC[:, 1:-1]
+        return self._assembled(density_NB * (ratio_NC[:, :-1] - ratio_NC[:, 1:]), own_NB, next_NB)
 
 
 def _descend(info_QQ: np.ndarray, pull_Q: np.ndarray, penalty_Q: np.ndarray, theta_Q: np.ndarray) -> np.ndarray:
@@ -150,6 +191,6 @@ def _descend(info_QQ: np.ndarray, pull_Q: np.ndarray, penalty_Q: np.ndarray, the
                 push_Q += step * info_QQ[q]
                 theta_Q[q] = new
                 moved = max(moved, curve_Q[q] * step * step)
-        if moved < TOLERANCE**2:
+        if moved < 1e-20:  # what the quadratic model would still gain
             break
     return theta_Q

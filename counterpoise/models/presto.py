@@ -6,11 +6,14 @@ Shapes: x_ND, y_N, weights_N -> an estimator with `predict_proba`; the classes a
 Units: `penalty` is of the mean log-likelihood (nats) for columns of deviation 1.
 Raises: ImpossibleCell where the rows are all of one class.
 Differs from the source: two classes are allowed, and rows may be weighted. Folds are stratified, a lone row of a class
-is never held out, and of a row at which boundaries cross the class between has probability 0 (the code stops).
+is never held out, and of a new row at which boundaries cross the class between has probability 0 (the code stops).
+Paper and code disagree: the paper's likelihood needs a probability of the class that a row has, the code of every class
+at every training row, and it halts short of the least value where a small penalty lets boundaries cross. Where none do,
+both are the same; `variant` chooses.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Interval
 
@@ -49,24 +52,26 @@ class Method:
     """The last penalty tried over the first."""
     folds: Annotated[int, Ge(2)] = 5
     """Parts of the rows, each held out once."""
+    variant: Literal["paper", "official_code"] = "paper"
+    """Whether boundaries may cross at training rows of other classes than the one between."""
 
     def fit(self, x_ND: "np.ndarray", y_N: "np.ndarray", seed: int, weights_N: "np.ndarray | None" = None) -> "Ordinal":
         """Return the fitted model."""
         import numpy as np
 
-        from counterpoise.models._ordinal import Problem
+        from counterpoise.models._ordinal import Problem, Strict
 
         classes_C, code_N = classes_of(y_N, "presto")
         weights_N = np.ones(len(x_ND)) if weights_N is None else weights_N
-        basis = np.tri(len(classes_C) - 1)
-        problem = Problem(x_ND, code_N, weights_N, basis)
+        kind, basis = Strict if self.variant == "official_code" else Problem, np.tri(len(classes_C) - 1)
+        problem = kind(x_ND, code_N, weights_N, basis)
         penalty = self.penalty
         if penalty is None:
             tried = problem.largest_penalty() * np.geomspace(1, self.span, self.points)
             fold_N = dealt(code_N, self.folds, np.random.default_rng(seed))
             score_T = np.zeros(len(tried))
             for out_N in (fold_N == fold for fold in range(self.folds)):
-                part = Problem(x_ND[~out_N], code_N[~out_N], weights_N[~out_N], basis)
+                part = kind(x_ND[~out_N], code_N[~out_N], weights_N[~out_N], basis)
                 theta_Q, held = part.start(), np.eye(len(classes_C))[code_N[out_N]]
                 for t, strength in enumerate(tried):
                     theta_Q = part.solve(strength, theta_Q)
