@@ -171,8 +171,9 @@ def line(found: Json) -> str:
         low, middle, high = ratio["cpu"]
         parts.append(f"x{middle:.3g} [{low:.3g}, {high:.3g}] {'of' if found['cost'] else 'over'} {peer}")
     if "target" in found:
-        aim = ", ".join(f"{key.replace('_', ' ')} {found['target'][key]:g}" for key in ("at_least", "at_most")
-                        if key in found["target"])  # fmt: skip
+        unit, suffix = (2**20, " MiB") if found["target"]["figure"] == "peak" else (1, "")
+        bounds = [(key, found["target"].get(key)) for key in ("at_least", "at_most")]
+        aim = ", ".join(f"{key.replace('_', ' ')} {n / unit:g}{suffix}" for key, n in bounds if n is not None)
         parts.append(f"target {aim}: {'met' if found['met'] else 'not measured' if found['met'] is None else 'MISSED'}")
     return " | ".join(parts)
 

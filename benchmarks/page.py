@@ -79,7 +79,10 @@ def _target(row: Json) -> str:
     if "target" not in row:
         return ""
     aim = row["target"]
-    bounds = [f"{word} {aim[key]:.3g}" for key, word in (("at_least", "≥"), ("at_most", "≤")) if key in aim]
+    unit, suffix = (2**20, " MiB") if aim["figure"] == "peak" else (1, "")
+    bounds = [
+        f"{word} {aim[key] / unit:.3g}{suffix}" for key, word in (("at_least", "≥"), ("at_most", "≤")) if key in aim
+    ]
     state = "not measured" if row["met"] is None else "met" if row["met"] else "**missed**"
     against = f" over {aim['against']}" if "against" in aim else ""
     return f"{aim['figure'].replace('_', ' ')}{against} {' and '.join(bounds)}: {state}"
