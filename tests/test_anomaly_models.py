@@ -3,12 +3,15 @@
 .venv/bin/python -m pytest -n 0 tests/test_anomaly_models.py
 """
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy.stats import rankdata
 from sklearn.ensemble import IsolationForest
 from sklearn.neighbors import LocalOutlierFactor
 
+from counterpoise import estimators
 from counterpoise.models._anomalies import Detector
 from counterpoise.registry import build
 
@@ -28,10 +31,11 @@ def fit(name, x, y, **options):
 
 def test_the_threshold_and_the_shares_by_hand():
     given = np.array([1.0, 2, 3, 4, 5, 6, 7, 8])  # the two greatest of eight are called: the quantile .75 is 6.25
-    detector = Detector(lambda x: x[:, 0], given, np.array([4, 4, 4, 4, 4, 2, 7, 7]))
+    first = SimpleNamespace(score_samples=lambda x: -x[:, 0])
+    detector = Detector(first, -given, np.array([4, 4, 4, 4, 4, 2, 7, 7]))
     assert detector.classes_.tolist() == [2, 4, 7]
     assert detector.rarest == 0
-    detector = Detector(lambda x: x[:, 0], given, np.array([4, 4, 4, 2, 2, 2, 7, 7]))
+    detector = Detector(first, -given, np.array([4, 4, 4, 2, 2, 2, 7, 7]))
     assert detector.threshold == 6.25
     found = detector.predict_proba(np.array([[6.25], [6.25 + given.std() * np.log(3)]]))
     np.testing.assert_allclose(found, [[0.25, 0.25, 0.5], [0.125, 0.125, 0.75]])
@@ -67,3 +71,11 @@ def test_as_many_training_rows_are_called_as_are_anomalies_and_they_are_the_stra
 def test_of_the_training_rows_the_share_of_anomalies_is_called():
     x, y = table()
     assert (fit("isolation_forest", x, y).predict_proba(x)[:, 1] > 0.5).sum() == y.sum()
+
+
+@pytest.mark.parametrize("name", [*NAMES, "presto", "proportional_odds", "boundary_logistic"])
+def test_a_fitted_model_is_written_without_pickled_code(name, tmp_path):
+    x, y = table()
+    fitted = fit(name, x, y)
+    again = estimators.load(tmp_path, estimators.save(tmp_path, fitted), [0, 1])
+    np.testing.assert_array_equal(again.predict_proba(x), fitted.predict_proba(x))

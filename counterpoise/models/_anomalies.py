@@ -7,7 +7,7 @@ anomalies; other classes share the rest as they occur. So rows are ranked as the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -15,13 +15,17 @@ import numpy as np
 class Detector:
     """A fitted detector as a classifier."""
 
-    def __init__(self, score: Callable[[np.ndarray], np.ndarray], given_N: np.ndarray, y_N: np.ndarray) -> None:
-        """Take `score`, greater for what is stranger, and `given_N`, the scores of the training rows."""
-        self.score = score
+    def __init__(self, estimator: Any, given_N: np.ndarray, y_N: np.ndarray, *, ratio: bool = False) -> None:
+        """Take a detector of scikit-learn, what its `score_samples` says of the training rows, and their labels.
+
+        `ratio` says that scores are ratios, of which the logarithm is taken.
+        """
+        self.estimator, self.ratio = estimator, ratio
+        strange_N = self._strange(given_N)
         self.classes_, counts_C = np.unique(y_N, return_counts=True)
         self.rarest = len(counts_C) - 1 - int(counts_C[::-1].argmin())  # of equally rare ones the last
-        self.threshold = float(np.quantile(given_N, 1 - counts_C[self.rarest] / len(y_N)))
-        self.deviation = float(given_N.std()) or 1.0
+        self.threshold = float(np.quantile(strange_N, 1 - counts_C[self.rarest] / len(y_N)))
+        self.deviation = float(strange_N.std()) or 1.0
         self.others_C = np.where(np.arange(len(counts_C)) == self.rarest, 0, counts_C) / (
             len(y_N) - counts_C[self.rarest]
         )
@@ -30,7 +34,12 @@ class Detector:
         """Return probability_NC."""
         from scipy.special import expit
 
-        strange_N = expit((self.score(x_ND) - self.threshold) / self.deviation)
-        probability_NC = (1 - strange_N)[:, None] * self.others_C
-        probability_NC[:, self.rarest] = strange_N
+        strange_N = self._strange(self.estimator.score_samples(x_ND))
+        chance_N = expit((strange_N - self.threshold) / self.deviation)
+        probability_NC = (1 - chance_N)[:, None] * self.others_C
+        probability_NC[:, self.rarest] = chance_N
         return probability_NC
+
+    def _strange(self, score_N: np.ndarray) -> np.ndarray:
+        """Return scores that are greater for what is stranger."""
+        return np.log(-score_N) if self.ratio else -score_N

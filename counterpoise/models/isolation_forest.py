@@ -63,4 +63,4 @@ class Method:
             n_jobs=1,
             random_state=seed,
         ).fit(x_ND)
-        return Detector(lambda rows: -forest.score_samples(rows), -forest.score_samples(x_ND), y_N)
+        return Detector(forest, forest.score_samples(x_ND), y_N)

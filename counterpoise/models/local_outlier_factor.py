@@ -49,12 +49,10 @@ class Method:
         self, x_ND: "np.ndarray", y_N: "np.ndarray", seed: int, weights_N: "np.ndarray | None" = None
     ) -> "Detector":
         """Return the neighbours as a classifier."""
-        import numpy as np
         from sklearn.neighbors import LocalOutlierFactor
 
         from counterpoise.models._anomalies import Detector
 
         classes_of(y_N, "local_outlier_factor")
         factor = LocalOutlierFactor(min(self.neighbors, len(x_ND) - 1), novelty=True, n_jobs=1).fit(x_ND)
-        given_N = np.log(-factor.negative_outlier_factor_)
-        return Detector(lambda rows: np.log(-factor.score_samples(rows)), given_N, y_N)
+        return Detector(factor, factor.negative_outlier_factor_, y_N, ratio=True)

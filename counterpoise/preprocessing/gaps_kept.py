@@ -9,7 +9,7 @@ Differs from the source: nothing known. A missing category is NaN in each of its
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -19,20 +19,22 @@ from counterpoise.registry import build
 
 @dataclass(frozen=True)
 class Fitted:
-    """What the training rows decided."""
+    """What the training rows decided; every array has one entry for each input."""
 
-    typed: Any
-    """The fitted `typed_columns`."""
-
-    @property
-    def columns(self) -> tuple[Column, ...]:
-        """What the inputs are."""
-        return self.typed.columns
+    columns: tuple[Column, ...]
+    """What the inputs are."""
+    origin_F: np.ndarray
+    """Position of the raw column."""
+    code_F: np.ndarray
+    """The category that an indicator is of; NaN for a number."""
+    mean_F: np.ndarray
+    scale_F: np.ndarray
 
     def __call__(self, x_ND: np.ndarray) -> np.ndarray:
         """Return the inputs of raw rows, float64, NaN where the raw value is."""
-        is_missing_NF = np.isnan(np.asarray(x_ND, np.float64))[:, self.typed.origin_F]
-        return np.where(is_missing_NF, np.nan, self.typed(x_ND))
+        x_NF = np.asarray(x_ND, np.float64)[:, self.origin_F]
+        made_NF = np.where(np.isnan(self.code_F), (x_NF - self.mean_F) / self.scale_F, x_NF == self.code_F)
+        return np.where(np.isnan(x_NF), np.nan, made_NF)
 
 
 @dataclass(frozen=True)
@@ -44,4 +46,5 @@ class Method:
     def fit(self, x_ND: np.ndarray, columns: tuple[Column, ...]) -> Fitted:
         """Return what the training rows `x_ND` decide."""
         spec = {"name": "typed_columns", "impute": "mean", "missing_indicator": False}
-        return Fitted(build("preprocessing", spec).fit(x_ND, columns))
+        typed = build("preprocessing", spec).fit(x_ND, columns)
+        return Fitted(typed.columns, typed.origin_F, typed.code_F, typed.mean_F, typed.scale_F)
