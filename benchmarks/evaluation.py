@@ -125,7 +125,7 @@ def _claims(folder: Path) -> None:
         {"form": "dominates", "A": rivals[0], "B": rivals[1:]},
         {"form": "no_worse", "A": rivals[3], "B": rivals[0]},
     ]
-    lines = [json.dumps(claim | {"text": "made", "scope": "analogue"}) for claim in claims]
+    lines = [json.dumps(claim | {"text": "made", "scope": "analogue", "margin": 0.01}) for claim in claims]
     text = path.read_text().splitlines()
     path.write_text("\n".join(f"claims: [{', '.join(lines)}]" if x.startswith("claims:") else x for x in text) + "\n")
 

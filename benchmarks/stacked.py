@@ -66,7 +66,7 @@ def loop(name: str, seeds: int, steps: int) -> None:
 def measure(options: Options) -> Iterator[Json | None]:
     """Yield a row for each network and number of seeds."""
     train.one_thread()
-    steps = 60 if options.quick else 300
+    steps = 300 if options.quick else 1000
     for name in CASES:
         for seeds in (2, 10, 32) if options.quick else (2, 5, 10, 20, 32):
             sides = {

@@ -75,7 +75,8 @@ class _Block:
         self.runs, self.partial, self.places = runs, partial, _places(runs[0].net)
         self.counts_SC = torch.stack([run.counts_C for run in runs])
         self.mean_S, self.std_S = (torch.stack([getattr(r.sample, k) for r in runs])[:, None] for k in ("mean", "std"))
-        self.tensors = {k: torch.stack([run.net.state_dict()[k] for run in runs]) for k in runs[0].net.state_dict()}
+        self.own = [dict(run.net.state_dict()) for run in runs]
+        self.tensors = {k: torch.stack([own[k] for own in self.own]) for k in self.own[0]}
         self.states = [State(seen=[0] * self.counts_SC.shape[1]) for _ in runs]
         self.optimizer_state: dict[str, Tensor] = {}
         self.ahead: tuple[range, Tensor, Tensor] | None = None
@@ -245,8 +246,9 @@ class _Block:
         """Bring every seed's network and state up to date."""
         seconds = (self.before * len(self.runs) + time.monotonic() - self.began) / len(self.runs)
         tensors = self.tensors | {name: p.detach() for name, p in parameters.items()}
-        for s, (run, state) in enumerate(zip(self.runs, self.states, strict=True)):
-            run.net.load_state_dict({name: tensor[s] for name, tensor in tensors.items()})
+        for s, state in enumerate(self.states):
+            for name, tensor in tensors.items():  # in place: `load_state_dict` took a sixth of a short training
+                self.own[s][name].copy_(tensor[s])
             state.loss_sum, state.hits = self.loss_S[s].item(), int(self.hits_S[s])
             state.seen, state.seconds = self.seen_SC[s].tolist(), seconds
 
