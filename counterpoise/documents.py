@@ -13,6 +13,7 @@ import inspect
 import itertools
 import json
 import math
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -232,7 +233,7 @@ def field_docs(cls: type) -> dict[str, str]:
     """Return the docstring under each field of a dataclass, those of its bases included."""
     found: dict[str, str] = {}
     for owner in reversed(cls.__mro__[:-1]):
-        body = ast.parse(inspect.cleandoc(inspect.getsource(owner))).body[0].body  # type: ignore[attr-defined]
+        body = ast.parse(textwrap.dedent(inspect.getsource(owner))).body[0].body  # type: ignore[attr-defined]
         for node, after in itertools.pairwise(body):
             if (
                 isinstance(node, ast.AnnAssign)
