@@ -412,9 +412,15 @@ def canonical(resolved: Config, schema: type = Recipe, keys: tuple[str, ...] | N
     return result
 
 
+@cache
+def _defaults(kind: str, name: str) -> Config:
+    """Return a method's defaults as JSON would hold them; not to be changed."""
+    return json.loads(json.dumps(registry.options(kind, name)))
+
+
 def canonical_method(kind: str, spec: Config) -> Config:
     """Return a method's name with its version, and its options that are not at their default."""
-    defaults = json.loads(json.dumps(registry.options(kind, spec["name"])))
+    defaults = _defaults(kind, spec["name"])
     version = registry.method(kind, spec["name"]).version
     inner = registry.nested_kinds(kind, spec["name"])
     kept = {k: v for k, v in spec.items() if k != "name" and k not in inner and v != defaults[k]}

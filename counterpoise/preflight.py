@@ -44,7 +44,7 @@ def check_study(about: dict[str, Any]) -> None:
         place = f"{where}, case {entry['case']}" + (f" at {entry['point']}" if entry["point"] else "")
         for key, check in (
             (entry["sample"], check_sample),
-            (entry["finetune"], check_model),
+            (_shape_of(entry["recipe"]), check_model),
             (entry["finetune"], check_training),
         ):
             if (key, check) not in checked:
@@ -62,6 +62,12 @@ def check_own_data(spec: Config, where: str) -> None:
             own_data.check(spec["path"], spec["sha256"])
         except UserError as reason:
             raise UserError(f"{where}, data: {reason}") from None
+
+
+def _shape_of(recipe: Config) -> str:
+    """Return what `check_model` reads of a recipe: many cells share it."""
+    inner = recipe["finetune"]["inner"], recipe["finetune"]["loss"], recipe["pretrain"]["method"]["name"]
+    return repr([recipe[key] for key in ("data", "model", "head", "ensemble", "preprocessing")] + list(inner))
 
 
 def check_claims(about: dict[str, Any], kind: str, where: str) -> None:

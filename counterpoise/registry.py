@@ -69,6 +69,11 @@ def nested_kinds(kind: str, name: str) -> dict[str, str]:
 
 def options(kind: str, name: str) -> dict[str, Any]:
     """Return the options of a method with their defaults."""
+    return dict(_options(kind, name))
+
+
+@cache
+def _options(kind: str, name: str) -> dict[str, Any]:
     return {
         f.name: f.default_factory() if callable(f.default_factory) else f.default
         for f in dataclasses.fields(method(kind, name))
