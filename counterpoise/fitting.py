@@ -88,24 +88,27 @@ def estimate(
 ) -> tuple[Any, np.ndarray]:
     """Return the model fitted on rows of the pool, resampled and weighted, and how often it saw each class."""
     x_NF, y_N = transform(inputs.raw_pool[part[0]]), part[1]
+    seed = inputs.seed
+    if again := cfg["finetune"].get("replicate", 0):  # the A/A case: the same rows, other draws
+        seed = streams.key("finetune", f"replicate-{again}", seed) % 2**31
     if np.isnan(x_NF).any() and not getattr(model, "missing", False):
         raise ImpossibleCell("the model takes no missing values; say preprocessing: typed_columns")
     sampler = build("samplers", cfg["sample"])
     if hasattr(sampler, "resample"):
-        x_NF, y_N = sampler.resample(x_NF, y_N, columns, streams.numpy("finetune", "resample", inputs.seed, *fold))
+        x_NF, y_N = sampler.resample(x_NF, y_N, columns, streams.numpy("finetune", "resample", seed, *fold))
     else:
         positions = sampler.draw(
             torch.from_numpy(y_N),
             epoch=0,
             epochs=1.0,
-            fixed=streams.torch_generator("finetune", "sampler-0", inputs.seed, *fold),
-            shuffle=streams.torch_generator("finetune", "order-0", inputs.seed, 0, *fold),
+            fixed=streams.torch_generator("finetune", "sampler-0", seed, *fold),
+            shuffle=streams.torch_generator("finetune", "order-0", seed, 0, *fold),
         ).numpy()
         x_NF, y_N = x_NF[positions], y_N[positions]
     seen_C = np.bincount(y_N, minlength=len(inputs.counts))
     weights = class_weights(cfg["finetune"]["loss"], seen_C)
     extra = () if weights is None else (weights[y_N],)
-    return model.fit(x_NF, y_N, inputs.seed, *extra), seen_C
+    return model.fit(x_NF, y_N, seed, *extra), seen_C
 
 
 def class_weights(spec: dict[str, Any], counts_C: np.ndarray) -> np.ndarray | None:

@@ -139,6 +139,10 @@ def test_mammography_is_split_as_mesa_did_or_not_at_all(tmp_path):
     assert train_y.tolist() == [0, 1]
     assert test_x[:, 0].tolist() == [3]
     assert test_y.tolist() == [1]
+    train_x, train_y, test_x, _ = build("mammography_mesa_train").read(locate)
+    assert train_x[:, 0].tolist() == [1]
+    assert train_y.tolist() == [0]
+    assert test_x[:, 0].tolist() == [3]
     train_x, train_y, test_x, test_y = build("mammography_all").read(locate)
     assert train_x[:, 0].tolist() == [1, 2, 3]
     assert train_y.tolist() == [0, 1, 1]

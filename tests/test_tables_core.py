@@ -218,6 +218,19 @@ def test_class_weights_reach_a_classical_model(tmp_path):
     np.testing.assert_allclose(np.exp(weighted), expected, atol=2e-3)
 
 
+def test_a_replicate_of_a_classical_model_sees_the_same_rows_and_draws_anew(tmp_path):
+    data, sample, _ = table(tmp_path)
+    inputs = Inputs({"preprocessing": {"name": "raw"}}, data, sample, 0)
+    forest = recipe(model={"name": "random_forest", "n_estimators": 5})
+    rows = inputs.raw_pool[inputs.test[0]]
+    found = []
+    for again in (0, 0, 1):
+        forest["finetune"]["replicate"] = again
+        found.append(fitting.fit(forest, inputs)[1](rows))
+    assert np.array_equal(found[0], found[1])
+    assert not np.array_equal(found[0], found[2])
+
+
 def test_missing_values_that_a_model_does_not_take_are_one_clear_line(tmp_path):
     data, sample, _ = table(tmp_path, missing=True)
     inputs = Inputs({"preprocessing": {"name": "raw"}}, data, sample, 0)
