@@ -109,10 +109,10 @@ def check_sample(recipe: Config, seeds: list[int], where: str) -> None:
     redraws = hasattr(registry.method("samplers", sampler["name"]), "redraw")
     cfg = {**recipe, "redraw": sampler} if redraws else recipe
     available_C = np.array(dataset.train_counts)
-    split = registry.build("splits", recipe["split"])
-    if limit := recipe["rows"]:
+    split = registry.build("splits", recipe.get("split", {"name": "official"}))
+    if limit := recipe.get("rows", 0):
         available_C = available_C * min(1.0, limit / available_C.sum())
-    if recipe["split"]["name"] == "k_fold" and available_C.min() < split.folds:
+    if recipe.get("split", {}).get("name") == "k_fold" and available_C.min() < split.folds:
         raise UserError(
             f"{where}, split: class '{dataset.classes[int(available_C.argmin())]}' has {int(available_C.min())} rows, "
             f"{split.folds} folds need one each; use fewer folds, or drop or merge the class"

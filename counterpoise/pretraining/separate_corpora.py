@@ -19,26 +19,27 @@ from torch import Tensor
 
 from counterpoise.errors import UserError
 from counterpoise.network import Experts, Heads, Net
-from counterpoise.pretraining import supervised
+from counterpoise.registry import build
 
 if TYPE_CHECKING:
     from counterpoise.train import Step
 
 
 @dataclass(frozen=True)
-class Method(supervised.Method):
+class Method:
     """Learn the labels, each expert by itself."""
 
     version: ClassVar[int] = 1
+    transfers_head: ClassVar[bool] = True
     reads: ClassVar[str] = "unlabelled"
 
-    def objective(self, step: "Step", rows: Tensor | None = None) -> supervised.Pair:
+    def objective(self, step: "Step", rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return the sum of the experts' criteria, each on its own rows, and the number of right answers."""
         if hasattr(step.phase.mixing, "mix"):
             raise UserError("separate_corpora keeps the corpora apart: leave `mixing` at none")
-        encoder = step.net.encoder
+        encoder, supervised = step.net.encoder, build("pretraining", {"name": "supervised"})
         if not isinstance(encoder, Experts):
-            return super().objective(step, rows)
+            return supervised.objective(step, rows)
         heads, losses, hits = cast(Heads, step.net.head).heads, [], []
         rows_B = torch.arange(len(step.labels_B)) if rows is None else rows
         for e, branch in enumerate(encoder.branches):

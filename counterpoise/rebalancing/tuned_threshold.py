@@ -34,7 +34,9 @@ class Method:
         """Return the rule that moves the threshold."""
         labels, logits = evidence.val_labels_B, evidence.val_logits_BC
         if labels is None or logits is None:
-            raise ImpossibleCell("tuned_threshold: there is no validation part to tune on")
+            raise ImpossibleCell(
+                "tuned_threshold: no validation part to tune on: set `validation` or finetune.inner.folds"
+            )
         if logits.shape[1] != 2:
             raise ImpossibleCell(f"tuned_threshold: expected two classes, found {logits.shape[1]}")
         positive = int(evidence.unique_C[1] <= evidence.unique_C[0])
