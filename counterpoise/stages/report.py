@@ -141,14 +141,16 @@ def _settings(study: Json, found: list[tables.Row]) -> dict[str, str]:
             shapes[meta["name"]] = f" ({size})"
     counts = tables.class_counts(found, study)["design"].tolist()
     images = f"{max(counts):,} to {min(counts):,} training examples a class" if counts else "counts unknown"
+    trained = [r for r in recipes if not getattr(registry.method("models", r["model"]["name"]), "classical", False)]
     steps = [
-        r["finetune"]["steps"] + (r["pretrain"]["method"]["name"] != "none") * r["pretrain"]["steps"] for r in recipes
+        r["finetune"]["steps"] + (r["pretrain"]["method"]["name"] != "none") * r["pretrain"]["steps"] for r in trained
     ]
+    batches = _span(r["finetune"]["batch_size"] for r in trained) if trained else ""
     return {
         "data": " and ".join(words.plain(name) + shapes.get(name, "") for name in names),
         "model": " and ".join(dict.fromkeys(words.plain(recipe["model"]["name"]) for recipe in recipes)),
         "counts": images,
-        "budget": f"{_span(steps)} steps of {_span(r['finetune']['batch_size'] for r in recipes)} examples",
+        "budget": f"{_span(steps)} steps of {batches} examples" if trained else "fitted in one go",
     }
 
 
