@@ -90,10 +90,10 @@ def test_a_missing_file_without_network_names_file_checksum_reason_and_place(raw
     [
         ("part", CONTENT[:-3], f"md5:{hashlib.md5(CONTENT[:-3]).hexdigest()}"),
         ("part", b"another file", f"md5:{hashlib.md5(b'another file').hexdigest()}"),
-        ("part.gz", gzip.compress(CONTENT)[:-12], "truncated"),
-        ("part.gz", gzip.compress(b"another file"), f"md5:{hashlib.md5(b'another file').hexdigest()}"),
+        ("part.gz", gzip.compress(CONTENT, mtime=0)[:-12], "truncated"),
+        ("part.gz", gzip.compress(b"another file", mtime=0), f"md5:{hashlib.md5(b'another file').hexdigest()}"),
         ("part.gz", b"<html>not found</html>", "no valid gzip"),
-        ("part.gz", gzip.compress(CONTENT)[:10] + b"\xff" * 20, "no valid gzip"),
+        ("part.gz", gzip.compress(CONTENT, mtime=0)[:10] + b"\xff" * 20, "no valid gzip"),
     ],
     ids=["truncated", "other", "truncated-gz", "other-gz", "not-gz", "damaged-gz"],
 )
