@@ -33,17 +33,18 @@ def rows(published: Path, scale: str) -> list[Json]:
         held = json.loads(path.read_text(encoding="utf-8"))
         values = {(r["point"], r["case"]): r["values"] for r in held.get("table", []) if "values" in r and _counts(r)}
         work = held.get("work", {})
+        only = held.get("settings", {}).get("data", "").partition(" (")[0]  # a study without a grid has one setting
         for (point, case), gained in values.items():
             against = values.get((point, REFERENCE))
             if against is None or len(against) != len(gained) or case == REFERENCE:
                 continue
-            about = {"setting": point, "case": case, "study": held["study"], "key": held["key"]}
+            about = {"setting": point or only, "case": case, "study": held["study"], "key": held["key"]}
             difference = np.array(gained) - np.array(against)
             mean, low, high = (float(v) for v in t_interval(difference, 0.05))
             row = about | {"n": len(gained), "mean": float(np.mean(gained)), "gain": mean, "interval": [low, high]}
             row |= {"p": float(two_sided(*t_tails(difference))), "outcome": _outcome(mean, low, high)}
             row |= {name: _relative(work, case, name) for name in COSTS}
-            found.setdefault((point, tuple(gained)), row)
+            found.setdefault((about["setting"], tuple(gained)), row)
     return _with_q(_named(sorted(found.values(), key=lambda r: (r["setting"], -r["gain"]))))
 
 
@@ -112,7 +113,7 @@ def markdown(found: list[Json], scale: str) -> str:
     for setting in dict.fromkeys(row["setting"] for row in found):
         own = [row for row in found if row["setting"] == setting]
         tally = {o: sum(r["outcome"] == o for r in own if r["case"] not in CONTROLS) for o in _OUTCOMES}
-        lines += ["", f"## {setting or 'one setting'}", "", ", ".join(f"{k} {n}" for k, n in tally.items()) + ".", ""]
+        lines += ["", f"## {setting}", "", ", ".join(f"{k} {n}" for k, n in tally.items()) + ".", ""]
         lines += [
             "| case | accuracy | gain | interval | outcome | q | n | passes | CPU | study |",
             "|---|--:|--:|:-:|---|--:|--:|--:|--:|---|",
