@@ -1,4 +1,4 @@
-"""What classical models check before they fit: that there is more than one class, and enough of each."""
+"""What classical models share: where forests are searched, and that there are classes, and enough rows of each."""
 
 from __future__ import annotations
 
@@ -7,6 +7,19 @@ from typing import Any
 import numpy as np
 
 from counterpoise.errors import ImpossibleCell
+
+FOREST: tuple[dict[str, Any], ...] = (
+    {},
+    {"min_samples_leaf": 5},
+    {"min_samples_leaf": 20},
+    {"max_features": 0.5},
+    {"max_depth": 8},
+    {"n_estimators": 300},
+    {"min_samples_leaf": 5, "max_features": 0.5},
+    {"max_features": 1.0},
+    {"n_estimators": 300, "min_samples_leaf": 2},
+)
+"""The search points of every forest."""
 
 
 def classes_of(y_N: np.ndarray, who: str, *, least: int = 1) -> tuple[np.ndarray, np.ndarray]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge, Gt, Le
 
-from counterpoise.models._classical import classes_of
+from counterpoise.models._classical import FOREST, classes_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,17 +28,7 @@ class Method:
     classical: ClassVar[bool] = True
     weighted: ClassVar[bool] = True
     missing: ClassVar[bool] = True
-    search: ClassVar[tuple[dict[str, Any], ...]] = (
-        {},
-        {"min_samples_leaf": 5},
-        {"min_samples_leaf": 20},
-        {"max_features": 0.5},
-        {"max_depth": 8},
-        {"n_estimators": 300},
-        {"min_samples_leaf": 5, "max_features": 0.5},
-        {"max_features": 1.0},
-        {"n_estimators": 300, "min_samples_leaf": 2},
-    )
+    search: ClassVar[tuple[dict[str, Any], ...]] = FOREST
 
     n_estimators: Annotated[int, Ge(1)] = 100
     """Trees."""

@@ -15,6 +15,7 @@ from annotated_types import Interval
 
 from counterpoise import streams
 from counterpoise.errors import ImpossibleCell
+from counterpoise.splits._rank import rank
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,6 @@ class Method:
         for label in np.flatnonzero(counts_C == 1).tolist():
             raise ImpossibleCell(f"split: class {label} has 1 row, which cannot both be trained and tested on")
         held_C = np.clip(np.floor(self.share * counts_C + 0.5), 1, np.maximum(counts_C - 1, 0)).astype(np.int64)
-        order_N = np.lexsort((streams.numpy("sample", "holdout", seed).random(len(y_N)), y_N))
-        rank_N = np.empty(len(y_N), np.int64)
-        rank_N[order_N] = np.arange(len(y_N)) - np.repeat(np.cumsum(counts_C) - counts_C, counts_C)
-        is_test_N = rank_N < held_C[y_N]
+        priority_N = streams.numpy("sample", "holdout", seed).random(len(y_N))
+        is_test_N = rank(y_N, priority_N) < held_C[y_N]
         return ~is_test_N, is_test_N

@@ -26,6 +26,7 @@ import pyarrow.parquet as pq
 
 from counterpoise import records, registry, streams
 from counterpoise.errors import ImpossibleCell, UserError, nearest
+from counterpoise.splits._rank import rank
 
 SCHEMA = pa.schema([("seed", pa.int32()), ("part", pa.string()), ("id", pa.int64()), ("label", pa.int64())])
 
@@ -113,7 +114,7 @@ def _capped(y_N: np.ndarray, limit: int) -> np.ndarray:
         return np.arange(len(y_N))
     counts_C = np.bincount(y_N)
     kept_C = np.where(counts_C > 0, np.maximum(1, np.floor(counts_C * (limit / len(y_N)) + 0.5)), 0)
-    rank_N = _rank(y_N, streams.numpy("sample", "cap", 0).permutation(len(y_N)))
+    rank_N = rank(y_N, streams.numpy("sample", "cap", 0).permutation(len(y_N)))
     return np.flatnonzero(rank_N < kept_C[y_N])
 
 
@@ -127,7 +128,7 @@ def _draw(cfg: dict[str, Any], y_N: np.ndarray, classes: int, seed: int) -> Spli
     all_C = np.bincount(y_N, minlength=classes)
     design_C, counts_C = class_counts(cfg, all_C, drawn_C)
 
-    rank_N = _rank(y_N, priority_N)
+    rank_N = rank(y_N, priority_N)
     is_train_N = rank_N < counts_C[y_N]
     labels_N = _with_noise(y_N, classes, cfg.get("label_noise", 0.0), seed)
     if share := cfg.get("validation_fraction", 0.0):
@@ -211,15 +212,6 @@ def _priority(cfg: dict[str, Any], y_N: np.ndarray, seed: int) -> np.ndarray:
     return streams.numpy("sample", "rows", seed).permutation(len(y_N))
 
 
-def _rank(labels_N: np.ndarray, priority_N: np.ndarray) -> np.ndarray:
-    """Return the rank of each row within its class, by priority, from 0."""
-    grouped_N = np.lexsort((priority_N, labels_N))
-    counts_C = np.bincount(labels_N)
-    rank_N = np.empty(len(labels_N), np.int64)
-    rank_N[grouped_N] = np.arange(len(labels_N)) - np.repeat(np.cumsum(counts_C) - counts_C, counts_C)
-    return rank_N
-
-
 def _with_noise(y_N: np.ndarray, classes: int, share: float, seed: int) -> np.ndarray:
     """Return labels of which each is, with probability `share`, replaced by another class drawn uniformly.
 
@@ -243,8 +235,8 @@ def _held_out(
             f"of them (at least one) would leave none for training or validation"
         )
     is_val_N = np.zeros(len(labels_N), bool)
-    rank = _rank(labels_N[ids], priority_N[ids])
-    is_val_N[ids] = rank >= (counts_C - held_C)[labels_N[ids]]
+    rank_M = rank(labels_N[ids], priority_N[ids])
+    is_val_N[ids] = rank_M >= (counts_C - held_C)[labels_N[ids]]
     return is_val_N
 
 
