@@ -8,7 +8,8 @@ equal prefixes of different studies are therefore one cell. Seeds are not in the
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -142,12 +143,20 @@ class Plan:
                 files += [f"{parent.folder}/{b}/run.json" for b in blocks]
         return files
 
+    def recipes(self) -> Iterator[Config]:
+        """Yield the recipe of every (case, point) of every study."""
+        for about in self.studies.values():
+            yield from (entry["recipe"] for entry in about["entries"])
+
+    def content(self) -> dict[str, Any]:
+        """Return what is written of a plan."""
+        return {"cells": {name: vars(cell) for name, cell in self.cells.items()}, "studies": self.studies}
+
     def write(self, path: Path) -> None:
         """Add this plan to the file: jobs of other runs still find their cells in it."""
         with lock(path.parent):
             held = read_json(path) if path.exists() else {"cells": {}, "studies": {}}
-            new = {"cells": {n: asdict(c) for n, c in self.cells.items()}, "studies": self.studies}
-            new = json.loads(json.dumps(new))  # as it will be read, so that it compares with what is held
+            new = json.loads(json.dumps(self.content()))  # as it will be read, so that it compares with what is held
             for name, cell in new["cells"].items():
                 before = held["cells"].get(name, {}).get("blocks", [])
                 cell["blocks"] = sorted(cell["blocks"] + [b for b in before if b not in cell["blocks"]])
@@ -177,7 +186,11 @@ def read(path: Path = PLAN) -> Plan:
     """Read every plan that was made here; raise UserError if there is none."""
     if not path.exists():
         raise UserError(f"{path}: no plan has been made here yet; `snakemake -n` makes one")
-    raw = read_json(path)
+    return of(read_json(path))
+
+
+def of(raw: dict[str, Any]) -> Plan:
+    """Return the plan that was written."""
     plan = Plan()
     plan.cells = {name: Cell(**cell) for name, cell in raw["cells"].items()}
     plan.studies = raw["studies"]

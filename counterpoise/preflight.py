@@ -5,23 +5,44 @@ Every function raises UserError for the first fault, naming the file and the pla
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from counterpoise import plan as planning
 from counterpoise import registry, status, study
 from counterpoise.config import Config
 from counterpoise.errors import ImpossibleCell, UserError
+from counterpoise.records import digest, read_json, write_json
 
 if TYPE_CHECKING:
     from counterpoise.train import Phase
 
 
-def checked_plan(config: Config) -> planning.Plan:
-    """Return the plan of a run, once nothing is wrong with it; `config` is that of Snakemake."""
-    settings = study.settings_of(config, "config/config.yaml or --config")
+def checked_plan(settings: study.Settings) -> planning.Plan:
+    """Return the plan of a run, once nothing is wrong with it.
+
+    It is kept with the digest of all that it is made of, configuration and code: while that is the same, Snakemake
+    starts without torch, which planning needs and reading a plan does not.
+    """
+    kept = planning.RESULTS / "plans" / f"{digest(asdict(settings))}.json"
+    made_of = _made_of()
+    if kept.exists() and (held := read_json(kept))["made_of"] == made_of:
+        return planning.of(held)
     plan = planning.make(settings.studies, settings.scale)
     check_plan(plan)
+    if not any("path" in spec for recipe in plan.recipes() for spec in (recipe["data"], recipe["pretrain"]["method"])):
+        write_json(kept, {"made_of": made_of, **plan.content()}, indent=None)  # else it is made of a file elsewhere
     return plan
+
+
+def _made_of() -> str:
+    total = sha256()
+    for folder, ending in ((Path(__file__).parent, "py"), (study.CONFIG, "yaml")):
+        for file in sorted(folder.rglob(f"*.{ending}")):
+            total.update(f"{file.relative_to(folder)} {sha256(file.read_bytes()).hexdigest()}\n".encode())
+    return total.hexdigest()
 
 
 def check_plan(plan: planning.Plan) -> None:
@@ -128,7 +149,10 @@ def check_sample(recipe: Config, seeds: list[int], where: str) -> None:
 
 
 def check_model(recipe: Config, seeds: list[int], where: str) -> None:
-    """Build the network, without weights, on inputs of the shape that preprocessing will leave."""
+    """Build the network and give it two inputs of the shape that preprocessing will leave.
+
+    For real: on torch's device without memory the same would first import a second of compilers.
+    """
     import torch
 
     model, dataset = (registry.build(kind, recipe[key]) for kind, key in (("models", "model"), ("datasets", "data")))
@@ -141,9 +165,9 @@ def check_model(recipe: Config, seeds: list[int], where: str) -> None:
     channels, *sides = dataset.shape
     shape = (channels, *(side // getattr(dataset, "pool", 1) for side in sides))
     try:
-        with torch.device("meta"):
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
             encoder, _ = model.encoder(shape)
-            encoder(torch.empty(2, *shape))
+            encoder(torch.zeros(2, *shape))
     except (UserError, RuntimeError, ValueError) as reason:
         shown = "x".join(map(str, shape))
         raise UserError(

@@ -4,12 +4,12 @@ import subprocess
 import sys
 
 from counterpoise import plan as planning
-from counterpoise import preflight
+from counterpoise import preflight, study
 from counterpoise.errors import UserError
 
 if workflow.is_main_process:
     try:
-        PLAN = preflight.checked_plan(config)
+        PLAN = preflight.checked_plan(study.settings_of(config, "config/config.yaml or --config"))
     except UserError as error:  # Snakemake would add frames of its own
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

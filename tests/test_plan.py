@@ -1,6 +1,9 @@
 """The plan: ids change with what may change numbers, and with nothing else."""
 
 import dataclasses
+import json
+import subprocess
+import sys
 import time
 from typing import ClassVar
 
@@ -8,7 +11,7 @@ import pytest
 import yaml
 
 from counterpoise import plan as planning
-from counterpoise import registry, study
+from counterpoise import preflight, registry, study
 from counterpoise.errors import UserError
 
 BASE = {
@@ -207,3 +210,56 @@ def test_a_study_is_found_by_name_key_or_all():
 def test_no_plan_yet_is_said(tmp_path):
     with pytest.raises(UserError, match="no plan has been made here yet"):
         planning.read(tmp_path / "plan.json")
+
+
+def kept_project(tmp_path, monkeypatch):
+    """Write a small project in the working folder; return its study file and the settings of its run."""
+    for folder in ("config/bases", "config/studies"):
+        (tmp_path / folder).mkdir(parents=True)
+    study_file = tmp_path / "config/studies/a2000_b.yaml"
+    content = {"title": "t", "source": {"paper": "p"}, "base": "b", "cases": {"baseline": None}, "seeds": 5}
+    content |= {"primary": {"metric": "accuracy"}, "claims": [], "scales": {"smoke": None}}
+    (tmp_path / "config/bases/b.yaml").write_text(yaml.safe_dump(BASE, sort_keys=False))
+    study_file.write_text(yaml.safe_dump(content, sort_keys=False))
+    monkeypatch.chdir(tmp_path)
+    return study_file, study.Settings(studies="a2000_b", scale="smoke")
+
+
+def test_a_kept_plan_is_the_plan_and_needs_no_torch(tmp_path, monkeypatch):
+    _, settings = kept_project(tmp_path, monkeypatch)
+    first = preflight.checked_plan(settings)
+    program = (
+        "import json, sys\nfrom counterpoise import preflight, study\n"
+        "plan = preflight.checked_plan(study.Settings(studies='a2000_b', scale='smoke'))\n"
+        "assert 'torch' not in sys.modules\nprint(json.dumps(plan.content()))"
+    )
+    again = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert json.loads(again.stdout) == json.loads(json.dumps(first.content()))
+
+
+def test_a_kept_plan_ends_with_what_it_was_made_of(tmp_path, monkeypatch):
+    study_file, settings = kept_project(tmp_path, monkeypatch)
+    before = preflight.checked_plan(settings)
+    study_file.write_text(study_file.read_text().replace("baseline: null", "baseline: {model: digits_cnn}"))
+    assert preflight.checked_plan(settings).cells.keys() != before.cells.keys()
+    study_file.write_text(study_file.read_text().replace("digits_cnn", "unheard_of"))
+    with pytest.raises(UserError, match="unheard_of"):
+        preflight.checked_plan(settings)
+    code = tmp_path / "code"
+    (code / "losses").mkdir(parents=True)
+    (code / "losses/new.py").write_text("one = 1\n")
+    monkeypatch.setattr(preflight, "__file__", str(code / "preflight.py"))
+    made_of = preflight._made_of()
+    (code / "losses/new.py").write_text("one = 2\n")
+    assert preflight._made_of() != made_of
+
+
+def test_a_plan_made_of_a_file_elsewhere_is_made_anew(tmp_path, monkeypatch):
+    study_file, settings = kept_project(tmp_path, monkeypatch)
+    start = tmp_path / "start.safetensors"
+    start.write_bytes(b"one")
+    case = f"baseline: {{pretrain: {{method: {{name: checkpoint, path: {start}}}}}}}"
+    study_file.write_text(study_file.read_text().replace("baseline: null", case))
+    before = preflight.checked_plan(settings)
+    start.write_bytes(b"two")
+    assert preflight.checked_plan(settings).cells.keys() != before.cells.keys()
