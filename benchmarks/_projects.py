@@ -38,12 +38,14 @@ def write(folder: Path, cells: int, seeds: int = 5) -> Path:
     return folder
 
 
-def bare(folder: Path, jobs: int) -> Path:
-    """Write a Snakefile with so many trivial jobs and nothing else."""
+def bare(folder: Path, jobs: int, files: int = 1) -> Path:
+    """Write a Snakefile with so many trivial jobs and nothing else; each with one file, or with a log and an input."""
     folder.mkdir(parents=True)
+    outputs = "".join(f'        "out/{{i}}/{number}.txt",\n' for number in range(files))
+    beside = '    input:\n        lambda wildcards: ancient("Snakefile"),\n    log:\n        "logs/{i}.log",\n'
     (folder / "Snakefile").write_text(
-        f'rule all:\n    input:\n        expand("out/{{i}}.txt", i=range({jobs})),\n\n\n'
-        'rule one:\n    output:\n        "out/{i}.txt",\n    shell:\n        "touch {output}"\n'
+        f'rule all:\n    input:\n        expand("out/{{i}}/0.txt", i=range({jobs})),\n\n\n'
+        f'rule one:\n{beside if files > 1 else ""}    output:\n{outputs}    shell:\n        "touch {{output}}"\n'
     )
     return folder
 

@@ -1,8 +1,10 @@
 """Planning: from a study file to cells, and to Snakemake's list of jobs.
 
-The planner alone is `plan.make` in a fresh process, after its imports; `snakemake -n` stands beside a Snakefile of as
-many independent trivial jobs, both from the start of the process to its end. Cells are of one block each, so they are
-jobs. Floor of the second: importing Snakemake, and its own work for so many jobs.
+The planner alone is `plan.make` in a fresh process that has imported torch. `snakemake -n` stands beside a Snakefile of
+as many independent trivial jobs, both from the start of the process to its end: with one file a job, and with the
+three files, the log and the input function that an evaluation has. It reads the plan that the call before has kept;
+"anew" has to plan and check first, as after every change of configuration or code. Cells are of one block each, so they
+are jobs. Floor: importing Snakemake, and its own work for so many jobs.
 """
 
 from __future__ import annotations
@@ -14,14 +16,18 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import _projects
-from benchmarks.harness import Fresh, Json, Options, Target, compare, main
+from benchmarks.harness import Command, Fresh, Json, Options, Target, compare, main
+
+FILES = 3  # of an evaluation
 
 
 def planner(folder: str) -> Callable[[], Any]:
     """Return the planning of a project."""
-    from counterpoise import plan, registry
+    import torch  # a second by itself, whatever the number of cells
 
-    registry.names("samplers")
+    from counterpoise import plan
+
+    assert torch
     return lambda: plan.make("size_made", "full", Path(folder) / "config")
 
 
@@ -48,7 +54,7 @@ def measure(options: Options) -> Iterator[Json | None]:
 
 def _of_size(cells: int, held: Path, options: Options) -> Iterator[Json | None]:
     project = _projects.write(held / f"project{cells}", cells)
-    trivial = _projects.bare(held / f"bare{cells}", cells)
+    trivial, alike = (_projects.bare(held / f"bare{cells}-{files}", cells, files) for files in (1, FILES))
     name, work = f"{cells:,} cells", (cells, "cells")
     for title, function, seconds in (
         ("planner", "planner", 2),
@@ -58,13 +64,19 @@ def _of_size(cells: int, held: Path, options: Options) -> Iterator[Json | None]:
         side = Fresh(f"benchmarks.planning:{function}", (str(project),))
         target = Target("cpu", at_most=seconds) if seconds and cells == 10_000 else None
         yield compare(f"{title}, {name}", {"ours": side}, options, target=target, work=work, warm=False)
+    bare = ("-n", "--cores", "1", "--scheduler", "greedy")
     sides = {
         "ours": _projects.snakemake(project, "-n"),
-        "bare Snakefile": _projects.snakemake(trivial, "-n", "--cores", "1", "--scheduler", "greedy"),
+        "bare Snakefile": _projects.snakemake(trivial, *bare),
+        "bare Snakefile, files alike": _projects.snakemake(alike, *bare),
     }
-    yield compare(
-        f"snakemake -n, {name}", sides, options, target=Target("cpu_ratio", at_most=1.3), work=work, cost=True
-    )
+    target = Target("cpu_ratio", at_most=1.3)
+    yield compare(f"snakemake -n, {name}", sides, options, target=target, work=work, cost=True)
+    if options.wants("anew"):
+        anew = Command(("bash", "-c", "rm -rf results && exec " + " ".join(sides["ours"].line)), project)
+        yield compare(
+            f"snakemake -n anew, {name}", {"ours": anew, "bare Snakefile": sides["bare Snakefile"]}, options, cost=True
+        )
     if cells == 1000 and options.wants("finished"):
         _projects.finished(project)
         sides = {"ours": _projects.snakemake(project, "--cores", "1")}

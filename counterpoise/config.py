@@ -272,11 +272,17 @@ def default_methods(schema: type = Recipe) -> Config:
     return result
 
 
-def resolve(raw: Config, where: str, schema: type = Recipe) -> Config:
+Known = dict[tuple[int, str], tuple[Config, Config]]
+"""What was made of a mapping, beside the mapping itself: recipes of a study share most of theirs with one another."""
+
+
+def resolve(raw: Config, where: str, schema: type = Recipe, known: Known | None = None) -> Config:
     """Return the full, checked recipe with every default filled in; raise UserError at the first fault.
 
-    `raw` is made of layers that `normalise` has checked, `default_methods` the lowest.
+    `raw` is made of layers that `normalise` has checked, `default_methods` the lowest. Methods that are `known` are
+    not resolved again: recipes share them, so nobody may change one.
     """
+    known = {} if known is None else known
     result: Config = {}
     hints = _hints(schema)
     for f in dataclasses.fields(schema):
@@ -285,9 +291,12 @@ def resolve(raw: Config, where: str, schema: type = Recipe) -> Config:
         if kind:
             if f.name not in raw:
                 raise UserError(f"{where}: missing key '{f.name}' (one of: {', '.join(registry.names(kind))})")
-            result[f.name] = _resolve_method(raw[f.name], kind, place)
+            spec = raw[f.name]
+            if (id(spec), kind) not in known:
+                known[id(spec), kind] = spec, _resolve_method(spec, kind, place)
+            result[f.name] = known[id(spec), kind][1]
         elif dataclasses.is_dataclass(hint):
-            result[f.name] = resolve(raw.get(f.name, {}), place, hint)  # type: ignore[arg-type]
+            result[f.name] = resolve(raw.get(f.name, {}), place, hint, known)  # type: ignore[arg-type]
         elif f.name not in raw and f.default is MISSING:
             raise UserError(f"{where}: missing key '{f.name}' ({_expected(hint)})")
         else:
@@ -390,21 +399,26 @@ def shown(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def canonical(resolved: Config, schema: type = Recipe, keys: tuple[str, ...] | None = None) -> Config:
+def canonical(
+    resolved: Config, schema: type = Recipe, keys: tuple[str, ...] | None = None, known: Known | None = None
+) -> Config:
     """Return the canonical form of (some keys of) a resolved section: what is hashed into a cell's id."""
+    known = {} if known is None else known
     result: Config = {}
     hints = _hints(schema)
     for f in dataclasses.fields(schema):
         if f.name not in resolved or (keys is not None and f.name not in keys):
             continue
         value = resolved[f.name]
-        if "kind" in f.metadata:
-            held = canonical_method(f.metadata["kind"], value)
+        if kind := f.metadata.get("kind"):
+            if (id(value), kind) not in known:
+                known[id(value), kind] = value, canonical_method(kind, value)
+            held = known[id(value), kind][1]
             default = None if f.default_factory is MISSING else f.default_factory()["name"]
             if held != {"name": f"{default}@1"}:
                 result[f.name] = held
         elif dataclasses.is_dataclass(hints[f.name]):
-            held = canonical(value, hints[f.name])
+            held = canonical(value, hints[f.name], known=known)
             if held or not f.metadata.get("optional"):
                 result[f.name] = held
         elif value != f.default:

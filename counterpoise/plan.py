@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from counterpoise import registry
-from counterpoise.config import Config, canonical, canonical_method
+from counterpoise.config import Config, Known, canonical, canonical_method
 from counterpoise.errors import UserError
 from counterpoise.records import digest, lock, read_json, write_json
 from counterpoise.study import Study, available, load, scales, select
@@ -52,6 +52,7 @@ class Plan:
     def __init__(self) -> None:
         self.cells: dict[str, Cell] = {}
         self.studies: dict[str, dict[str, Any]] = {}
+        self.known: Known = {}
 
     def add(self, study: Study) -> None:
         """Add everything that a study needs."""
@@ -76,7 +77,7 @@ class Plan:
 
         def cell(stage: str, title: str, keys: tuple[str, ...], parents: dict[str, str], **extra: Any) -> str:
             config = {k: recipe[k] for k in keys} | {k: v for k, v in extra.items() if v is not None}
-            identity = canonical(recipe, keys=keys) | {
+            identity = canonical(recipe, keys=keys, known=self.known) | {
                 k: canonical_method("samplers", v) if k == "redraw" else v for k, v in extra.items() if v is not None
             }
             return self._cell(stage, title, config, identity, parents, data_hash(recipe), blocks)

@@ -14,6 +14,7 @@ from annotated_types import Ge, Len
 from counterpoise import tuning
 from counterpoise.config import (
     Config,
+    Known,
     Recipe,
     Steps,
     check,
@@ -258,10 +259,12 @@ def load(name: str, scale: str, config: Path = CONFIG) -> Study:
         for case, changes in _cases(raw, patch, where, scale).items()
     }
     points = _points(patch["grid"] or raw["grid"], f"{there}, grid" if patch["grid"] else f"{where}, grid")
+    known: Known = {}
     recipes = {
         (case, point.label): resolve(
             merge(recipe, point.overrides),
             f"{where}, case {case}" + (f" at {point.label}" if point.label else ""),
+            known=known,
         )
         for case, recipe in cases.items()
         for point in points
