@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, get_args, get_type_hints
 
 import yaml
-from annotated_types import Ge, Interval
+from annotated_types import Ge, Gt, Interval
 
 from counterpoise import registry
 from counterpoise.errors import UserError, nearest
@@ -74,6 +74,20 @@ class Inner:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Attack:
+    """Projected gradient ascent on the test images of a network, whose predictions are the part `attacked`."""
+
+    steps: Count = 0
+    """Steps of the attack, each along the sign of the gradient; 0 for no attack at all."""
+    epsilon: Annotated[float, Ge(0)] = 8.0
+    """Largest change of a pixel, in grey levels of raw images."""
+    step_size: Annotated[float, Gt(0)] = 2.0
+    """Change of a pixel in one step, in grey levels."""
+    restarts: Steps = 1
+    """Random starts; of an image and what they found of it, the one furthest on the wrong side is kept."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Finetune(Training):
     """The finetune stage."""
 
@@ -85,6 +99,8 @@ class Finetune(Training):
     """How options are searched and out-of-fold predictions made."""
     snapshots: Count = 0
     """Test predictions kept on the way, equally spaced: for curves and `best_on_test`, never to choose a model."""
+    attack: Attack = dataclasses.field(default_factory=Attack, metadata={"optional": True})
+    """How test images are attacked once the network is trained; what corrects its predictions comes after."""
     replicate: Count = 0
     """Another draw of initialisation, order and augmentation on the same data: the A/A case of a study."""
 

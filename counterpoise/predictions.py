@@ -28,6 +28,7 @@ class Predictions:
         self.design: dict[str, list[int]] = {}
         self.seen: dict[str, list[int]] = {}
         self.heads: dict[str, dict[str, list[float]]] = {}
+        self.attacked = False  # whether test images are attacked, even if no seed came so far
         self.parts: list[tuple[int, str, str, np.ndarray, np.ndarray, np.ndarray]] = []
 
     def begin(self, inputs: Inputs) -> None:
@@ -88,6 +89,10 @@ class Predictions:
             for e in range(out_NEC.shape[1]):
                 self._add(f"expert-{e}", split, ids, labels, out_NEC[:, e])
 
+    def add_attacked(self, images: np.ndarray, logits: Logits) -> None:
+        """Add what a network says of its attacked test images."""
+        self.add("attacked", *self.inputs.test, logits(images, np.arange(len(images))))
+
     def drop(self, seed: int) -> None:
         """Forget the rows of a diverged seed."""
         self.parts = [part for part in self.parts if part[0] != seed]
@@ -123,6 +128,7 @@ class Predictions:
             "seen_counts": self.seen,
             "heads": self.heads,
             "diverged": diverged,
+            **({"attacked": True} if self.attacked else {}),
         }
         table = pa.table(columns).replace_schema_metadata({"counterpoise": json.dumps(meta, sort_keys=True)})
         pq.write_table(table, path)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from counterpoise import plan as planning
 from counterpoise import registry, status, study
-from counterpoise.config import Config
+from counterpoise.config import Attack, Config
 from counterpoise.errors import ImpossibleCell, UserError
 from counterpoise.records import digest, read_json, write_json
 
@@ -195,6 +195,7 @@ def check_classical(recipe: Config, model: Any, where: str) -> None:
 
 def check_training(recipe: Config, seeds: list[int], where: str) -> None:
     """Ask the parts of every training phase for what they refuse, which a job would only find out when it starts."""
+    check_attack(recipe, f"{where}, finetune.attack")
     if getattr(registry.method("models", recipe["model"]["name"]), "classical", False):
         return
     table = registry.build("datasets", recipe["data"]).kind == "table"
@@ -212,6 +213,21 @@ def check_training(recipe: Config, seeds: list[int], where: str) -> None:
                     getattr(part, "check", lambda phase: None)(phase)
         except UserError as reason:
             raise UserError(f"{where}, {stage}: {reason}") from None
+
+
+def check_attack(recipe: Config, where: str) -> None:
+    """Hold an attack to a network on images."""
+    attack = recipe["finetune"]["attack"]
+    model, data, ensemble = (recipe[key]["name"] for key in ("model", "data", "ensemble"))
+    if not attack["steps"]:
+        if attack != asdict(Attack()):
+            raise UserError(f"{where}: says how to attack and not for how many steps; write steps")
+    elif getattr(registry.method("models", model), "classical", False):
+        raise UserError(f"{where}: {model} has no gradient that an attack could follow; leave the attack out")
+    elif registry.build("datasets", recipe["data"]).kind == "table":
+        raise UserError(f"{where}: an attack changes pixels and {data} is a table; leave the attack out")
+    elif getattr(registry.method("ensembles", ensemble), "keeps_experts", False):
+        raise UserError(f"{where}: {ensemble} is corrected expert by expert, and no expert is attacked; leave it out")
 
 
 def _pretraining(recipe: Config) -> list[Phase]:

@@ -213,6 +213,20 @@ FAULTS = [
             ("oasis_post_training", {"method": "oasis_post_training"}),
         )
     ),
+    *(
+        (("cases", "ros"), {**recipe, "finetune": {"attack": attack}}, f"finetune.attack: {said}")
+        for recipe, attack, said in (
+            ({}, {"epsilon": 4.0}, "says how to attack and not for how many steps; write steps"),
+            (
+                {"data": "breast_cancer", "model": "mlp"},
+                {"steps": 5},
+                "an attack changes pixels and breast_cancer",
+            ),
+            ({"data": "breast_cancer", "model": "decision_tree"}, {"steps": 5}, "decision_tree has no gradient"),
+            ({"ensemble": "sade"}, {"steps": 5}, "sade is corrected expert by expert, and no"),
+        )
+    ),
+    (("cases", "ros"), {"finetune": {"attack": {"steps": 5, "step_size": 0}}}, "expected greater than 0; found 0"),
     (("cases", "ros"), {"validation": 200}, "examples, 200 are asked"),
     (("grid", 0), {"imbalance": "step", "imbalance.rho": 1000}, "is left empty"),
     (("grid", 0, "imbalance.minority_count"), 5000, "minority_count=5000 exceeds"),

@@ -31,6 +31,7 @@ class Method:
     train_counts: ClassVar[tuple[int, ...]] = (125, 127, 124, 128, 127, 127, 127, 125, 122, 126)
     data_hash: ClassVar[str] = "7823445dff9409337c5c267d24e02ef78265f174ca48a6349ee8cceba219624c"
     files: ClassVar[Files] = {}
+    white: ClassVar[float] = 16.0
 
     pool: Annotated[int, Interval(ge=1)] = 1
     """Side of the squares averaged into one pixel (pixels)."""

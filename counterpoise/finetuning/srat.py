@@ -72,8 +72,8 @@ class Task:
         modes = [part.training for part in parts]
         model = nn.Sequential(*parts).eval()
         attacked = attacks.pgd(
-            lambda x: model(step.sample.standardise(x)), images, step.labels_B, step.stream("attack"),
-            epsilon=method.epsilon, step_size=method.step_size, steps=method.steps,
+            lambda x: F.cross_entropy(model(step.sample.standardise(x)), step.labels_B, reduction="sum"),
+            images, step.stream("attack"), epsilon=method.epsilon, step_size=method.step_size, steps=method.steps,
         )  # fmt: skip
         for part, mode in zip(parts, modes, strict=True):
             part.train(mode)

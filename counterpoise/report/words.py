@@ -28,7 +28,13 @@ METRICS = {
     "average_precision": "average precision of the positive class",
 }
 MAIN = ("balanced_accuracy", "accuracy", "auc_ovr", "macro_f1", "many_recall", "few_recall")
-SPLITS = {"test": "test", "val": "validation", "train": "training", "train-test": "training minus test"}
+SPLITS = {
+    "test": "test",
+    "val": "validation",
+    "train": "training",
+    "attacked": "attacked test",
+    "train-test": "training minus test",
+}
 SELECTIONS = {
     "last": "last step",
     "best_on_test": "best on test (published protocol only)",

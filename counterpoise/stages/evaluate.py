@@ -185,6 +185,7 @@ def _add_diverged(measured: dict[Part, Values], meta: records.Json) -> None:
     from counterpoise import metrics
 
     splits = {split for _, _, split in measured} or {"train", "test"}
+    splits |= {"attacked"} if meta.get("attacked") else set()
     for seed in map(int, meta["diverged"]):
         for split in splits:
             measured[seed, "last", split] = metrics.chance(meta["design_counts"][str(seed)])

@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from counterpoise import checkpoints, fitting, network, records, stacked, streams, train
+from counterpoise import attacks, checkpoints, fitting, network, records, stacked, streams, train
 from counterpoise.inputs import Inputs, resampled
 from counterpoise.network import Net
 from counterpoise.partial import Partial
 from counterpoise.predictions import Logits, Predictions, validate
 from counterpoise.pretraining.supervised import scores
-from counterpoise.registry import build
+from counterpoise.registry import build, method
 from counterpoise.train import Phase, Run, State
 
 VERSION = 1
@@ -48,6 +48,7 @@ def run(
         records.require_parents([data, sample] + ([start] if start else []))
         classical = getattr(build("models", cfg["model"]), "classical", False)
         partial, table = Partial(out, spec["cell"]), Predictions(data)
+        table.attacked = cfg["finetune"]["attack"]["steps"] > 0
         tensors: checkpoints.Tensors = {}
         given = checkpoints.load(start / "model.safetensors")[0] if start else None
         if cfg["execution"] == "stacked" and not classical:
@@ -101,6 +102,8 @@ def _train_neural(
             table.add_snapshot(step, partial.folder)
         if getattr(phase.ensemble, "keeps_experts", False):
             table.add_experts(outputs, lambda images, view: phase.augmentation(images, _view(inputs.seed, view)))
+        if table.attacked:
+            table.add_attacked(_attacked(run, inputs, cfg["finetune"]["attack"]), logits)
     table.describe_head(run.net.head)
     return state, logits, dict(run.net.state_dict())
 
@@ -154,6 +157,22 @@ def network_of(cfg: dict[str, Any], shape: tuple[int, ...], classes: int, seed: 
 
 def _view(seed: int, view: int) -> torch.Generator:
     return streams.torch_generator("finetune", "test-views", seed, view)
+
+
+def _attacked(run: Run, inputs: Inputs, spec: dict[str, Any]) -> np.ndarray:
+    """Return the test images, each changed to what the trained network is most wrong about."""
+    (ids, labels), phase = inputs.test, run.phases[-1]
+    white = getattr(method("datasets", inputs.meta["name"]), "white", attacks.WHITE)
+    generator = streams.torch_generator("finetune", "test-attack", inputs.seed)
+
+    def logits(images: Tensor) -> Tensor:
+        out = scores(phase.loss, run.net(run.sample.standardise(images)))
+        return out if phase.ensemble is None else phase.ensemble.combine(out)
+
+    run.net.eval()
+    whole = torch.from_numpy(inputs.tests[ids]).float(), torch.from_numpy(labels)
+    parts = zip(*(part.split(2048) for part in whole), strict=True)
+    return torch.cat([attacks.strongest(logits, x, y, generator, white=white, **spec) for x, y in parts]).numpy()
 
 
 def _fit_classical(cfg: dict, inputs: Inputs, table: Predictions) -> tuple[State, dict[str, Any]]:
