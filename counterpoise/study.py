@@ -114,7 +114,7 @@ class ScaleFile:
     only: Annotated[list[str], Len(1)] | None = None
     """The cases of this scale; claims on others are left out."""
     grid: Annotated[list[dict[str, Any]], Len(1)] | None = None
-    """Another grid."""
+    """Another grid; claims on a part of the study's own that it lacks are left out."""
     seeds: int | dict[str, int] | None = None
     """Other seeds."""
     block: Annotated[int, Ge(1)] | None = None
@@ -433,9 +433,25 @@ def _texts(value: Any) -> set[str]:
 
 
 def _present(raw: Config, key: str, patch: Config, cases: Config) -> list[Config]:
-    """Return the claims (or controls) whose cases this scale has."""
+    """Return the claims (or controls) whose cases, and whose part of the grid, this scale has."""
     absent = raw["cases"].keys() - cases.keys()
-    return [_scaled_claim(c, patch) for c in raw[key] if not _cases_of(c) & absent]
+    found = [c for c in raw[key] if not _cases_of(c) & absent]
+    if patch["grid"]:
+        own, here = (_points(grid, "grid") for grid in (raw["grid"], patch["grid"]))
+        found = [c for c in found if _reaches(c, here) or not _reaches(c, own)]
+    return [_scaled_claim(c, patch) for c in found]
+
+
+def _reaches(claim: Config, points: list[Point]) -> bool:
+    """Return whether a grid has every factor that restricts the claim, at one of the admitted values or more."""
+
+    def has(name: Any, values: Any) -> bool:
+        admitted = values if isinstance(values, list) else [values]
+        factors = [factor for point in points for factor in point.factors.items()]
+        return any(f".{full}".endswith(f".{name}") and value in admitted for full, value in factors)
+
+    on = claim.get("on")
+    return not isinstance(on, dict) or all(has(name, values) for name, values in on.items())
 
 
 def _scaled_claim(claim: Config, patch: Config) -> Config:

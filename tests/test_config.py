@@ -340,6 +340,22 @@ def test_a_scale_leaves_out_claims_on_cases_that_it_leaves_out(write):
     assert study.load("a2000_b", "smoke", config).claims == []
 
 
+@pytest.mark.parametrize(
+    ("part", "expected"), [({"mu": 0.5}, 1), ({"minority_count": [5, 20]}, 1), ({"mu": 0.7}, None)]
+)
+def test_a_scale_leaves_out_claims_on_a_part_of_the_grid_that_it_lacks(write, part, expected):
+    config = write(("claims", 0, "on"), part)
+    path = config / "studies" / "a2000_b.yaml"
+    content = yaml.safe_load(path.read_text())
+    content["scales"]["pilot"] = {"grid": [{"imbalance": "step", "imbalance.rho": 10, "imbalance.mu": [0.2, 0.3]}]}
+    path.write_text(yaml.safe_dump(content))
+    for scale, left in (("smoke", expected), ("pilot", None if expected is None else 0)):
+        if left is None:
+            assert "claim 1: on.mu: found 0.7" in fault(config, scale), "a slip is told at every scale"
+        else:
+            assert len(check(config, scale).studies[f"a2000_b.{scale}"]["claims"]) == left
+
+
 def test_every_study_of_the_repository_is_sound():
     for name in study.available():
         for scale in study.scales(name):
