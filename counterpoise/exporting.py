@@ -171,6 +171,7 @@ def _write(folder: Path, about: Json, made: Refit) -> None:
         arrays = {
             f.name: getattr(made.transform, f.name) for f in dataclasses.fields(made.transform) if f.name != "columns"
         }
+        arrays = {name: value for name, value in arrays.items() if value is not None}
         if strange := [name for name, value in arrays.items() if not isinstance(value, np.ndarray)]:
             raise UserError(
                 f"export: preprocessing {about['preprocessing']['name']} keeps {strange[0]}, which is no array"

@@ -137,6 +137,31 @@ def test_typed_columns_by_hand():
     np.testing.assert_allclose(fitted(np.array([[np.nan, np.nan, 1]]))[0, :4], [0, 1, 0, 0])
 
 
+@pytest.mark.parametrize("impute", ["nearest", "iterative"])
+def test_gaps_filled_from_other_columns_are_those_of_scikit_learn_on_scaled_columns(impute):
+    from sklearn.experimental import enable_iterative_imputer  # noqa: F401
+    from sklearn.impute import IterativeImputer, KNNImputer
+
+    random = np.random.default_rng(0)
+    whole = random.normal(size=(40, 4)) @ random.normal(size=(4, 4)) * [1, 10, 100, 1] + 5
+    x = np.where(random.random(whole.shape) < 0.2, np.nan, whole)
+    x[:, 3] = np.where(np.isnan(x[:, 3]), np.nan, random.integers(0, 3, 40))
+    columns = (Column("a"), Column("b"), Column("c"), Column("o", "ordinal", ("s", "m", "l")))
+    spec = {"name": "typed_columns", "impute": impute}
+    fitted = build("preprocessing", spec).fit(x[:30], columns)
+    plain = build("preprocessing", {"name": "typed_columns"}).fit(x[:30], columns)
+    assert fitted.columns == plain.columns
+    scaled = (x - np.nanmean(x[:30], axis=0)) / np.nanstd(x[:30], axis=0)
+    peer = KNNImputer() if impute == "nearest" else IterativeImputer(random_state=0)
+    expected = peer.fit(scaled[:30, :3]).transform(scaled[30:, :3])
+    numbers = [i for i, column in enumerate(fitted.columns) if column.kind == "numeric"]
+    np.testing.assert_allclose(fitted(x[30:])[:, numbers], expected, rtol=1e-9, atol=1e-12)
+    others = [i for i in range(len(fitted.columns)) if i not in numbers]
+    np.testing.assert_array_equal(fitted(x[30:])[:, others], plain(x[30:])[:, others])
+    alone = build("preprocessing", spec).fit(x[:30, 3:], columns[3:])
+    np.testing.assert_array_equal(alone(x[30:, 3:]), plain(x[30:])[:, -alone.origin_F.size :])
+
+
 @dataclass(frozen=True)
 class Spy:
     """A sampler and a model that remember which rows they were given (column 0 is the row's number)."""
