@@ -15,7 +15,7 @@ MARGIN = 0.01  # of balanced accuracy, where a claim states none
 SCOPES = ("as_published", "scaled", "analogue")
 SELECTIONS = ("last", "best_on_test", "last-best")
 SPLITS = ("test", "val", "train", "attacked", "train-test")
-COSTS = ("ece", "classwise_ece", "brier", "log_loss", "expected_cost")
+COSTS = ("ece", "classwise_ece", "brier", "log_loss", "few_brier", "few_log_loss", "expected_cost")
 COMMON = (
     "text",
     "form",

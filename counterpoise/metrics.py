@@ -13,6 +13,7 @@ from math import log
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from counterpoise.errors import ImpossibleCell
 from counterpoise.ranking import rank
@@ -21,10 +22,11 @@ from counterpoise.rebalancing import Scores
 Values = dict[tuple[str, int | None], float | None]
 """(metric, class or None) -> value; None where the metric is not defined, such as a group that does not exist."""
 
-PER_CLASS = ("recall", "auprc", "prevalence")
-LOWER_IS_BETTER = ("ece", "classwise_ece", "brier", "log_loss", "expected_cost")
+PER_CLASS = ("recall", "auprc", "prevalence", "log_loss", "brier")
+LOWER_IS_BETTER = ("ece", "classwise_ece", "brier", "log_loss", "few_brier", "few_log_loss", "expected_cost")
 PRECISION = 0.9
 BINS = 15
+ROWS = 8192  # whose probabilities are held at once
 
 
 def compute(labels_N: Tensor, scores: Scores, design_C: Tensor) -> Values:
@@ -42,7 +44,7 @@ def compute(labels_N: Tensor, scores: Scores, design_C: Tensor) -> Values:
     return {
         **_of_counts(matrix_CC, design_C),
         **_of_two(matrix_CC, ranking.auprc_C, design_C),
-        **_of_probabilities(labels_N, scores.log_prob_BC),
+        **_of_probabilities(labels_N, scores.log_prob_BC, design_C),
         ("auc_ovr", None): ranking.auc_ovr,
         ("auc_ovo", None): ranking.auc_ovo,
         ("auprc", None): float(ranking.auprc_C.mean()),
@@ -136,25 +138,45 @@ def _of_counts(matrix_CC: Tensor, design_C: Tensor) -> Values:
     }
 
 
-def _of_probabilities(labels_N: Tensor, log_prob_NC: Tensor) -> Values:
-    """Return the metrics of calibration; log loss in nats, Brier summed over the classes (0 to 2)."""
-    prob_NC = log_prob_NC.exp()
-    confidence_N, predicted_N = prob_NC.max(1)
-    truth_N = prob_NC.gather(1, labels_N[:, None])[:, 0]
-    by_class = [_calibration_error(prob_NC[:, c], labels_N == c) for c in range(prob_NC.shape[1])]
-    return {
-        ("ece", None): _calibration_error(confidence_N, predicted_N == labels_N),
-        ("classwise_ece", None): sum(by_class) / len(by_class),
-        ("brier", None): float((prob_NC.square().sum(1) - 2 * truth_N + 1).mean()),
-        ("log_loss", None): float(-log_prob_NC.gather(1, labels_N[:, None]).mean()),
+def _of_probabilities(labels_N: Tensor, log_prob_NC: Tensor, design_C: Tensor) -> Values:
+    """Return the metrics of calibration; log loss and entropy in nats, Brier summed over the classes (0 to 2).
+
+    The calibration error is the mean over examples of |mean confidence - share correct| of their bin. Memory beyond the
+    arguments is a few times N, and that of the probabilities of `ROWS` examples.
+    """
+    total, num_classes = log_prob_NC.shape
+    excess_K, excess_CK = torch.zeros(BINS).double(), torch.zeros(num_classes * BINS).double()
+    parts = []
+    for labels_B, log_prob_BC in zip(labels_N.split(ROWS), log_prob_NC.split(ROWS), strict=True):
+        prob_BC = log_prob_BC.exp()
+        confidence_B, predicted_B = prob_BC.max(1)
+        excess_K.index_add_(0, _bin(confidence_B), confidence_B - (predicted_B == labels_B).double())
+        truth_BC = F.one_hot(labels_B, num_classes).double()
+        bin_BC = _bin(prob_BC) + BINS * torch.arange(num_classes)
+        excess_CK.index_add_(0, bin_BC.flatten(), (prob_BC - truth_BC).flatten())
+        surprise_BC = torch.where(prob_BC > 0, prob_BC * log_prob_BC, 0.0)
+        parts.append((prob_BC.square().sum(1), -surprise_BC.sum(1)))
+    square_N, entropy_N = (torch.cat(found) for found in zip(*parts, strict=True))
+    by_class = [float(own_K.abs().sum() / total) for own_K in excess_CK.view(num_classes, BINS)]
+    log_truth_N = log_prob_NC.gather(1, labels_N[:, None])[:, 0]
+    losses = {"log_loss": -log_truth_N, "brier": square_N - 2 * log_truth_N.exp() + 1}
+    tail = groups(design_C.tolist())["few"]
+    values: Values = {
+        ("ece", None): float(excess_K.abs().sum() / total),
+        ("classwise_ece", None): sum(by_class) / num_classes,
+        ("entropy", None): float(entropy_N.mean()),
     }
+    for name, loss_N in losses.items():
+        loss_C = torch.bincount(labels_N, weights=loss_N) / torch.bincount(labels_N)
+        values[name, None] = float(loss_N.mean())
+        values |= {(name, c): value for c, value in enumerate(loss_C.tolist())}
+        values["few_" + name, None] = float(loss_C[tail].mean()) if tail else None
+    return values
 
 
-def _calibration_error(confidence_N: Tensor, correct_N: Tensor) -> float:
-    """Return the mean over examples of |mean confidence - share correct| of their bin (15 of equal width)."""
-    bin_N = (confidence_N * BINS).long().clamp(max=BINS - 1)
-    excess_K = torch.bincount(bin_N, weights=confidence_N - correct_N.double(), minlength=BINS)
-    return float(excess_K.abs().sum() / len(bin_N))
+def _bin(probability: Tensor) -> Tensor:
+    """Return the bin of each probability, of 15 of equal width."""
+    return (probability * BINS).long().clamp(max=BINS - 1)
 
 
 def chance(design_C: list[int]) -> Values:
@@ -176,6 +198,11 @@ def chance(design_C: list[int]) -> Values:
         **{(f"{name}_recall", None): guess if classes else None for name, classes in members.items()},
         **{(name, c): guess for name in ("recall", "auprc") for c in range(num_classes)},
         **{("prevalence", c): None for c in range(num_classes)},
+        **{("brier", c): 1 - guess for c in range(num_classes)},
+        **{("log_loss", c): log(num_classes) for c in range(num_classes)},
+        ("few_brier", None): 1 - guess if members["few"] else None,
+        ("few_log_loss", None): log(num_classes) if members["few"] else None,
+        ("entropy", None): log(num_classes),
         ("mcc", None): 0.0,
         ("auc_ovr", None): 0.5,
         ("auc_ovo", None): 0.5,

@@ -278,6 +278,24 @@ def test_calibration_by_hand():
     assert values["classwise_ece", None] == pytest.approx((2 * 0.3 + 0.4 + 0.1) / 4)
     assert values["brier", None] == pytest.approx(2 * (0.04 + 0.64 + 0.16 + 0.01) / 4)
     assert values["log_loss", None] == pytest.approx(-math.log(0.8 * 0.2 * 0.6 * 0.9) / 4)
+    losses = {
+        "log_loss": (-math.log(0.8), -math.log(0.2 * 0.6 * 0.9) / 3),
+        "brier": (0.08, 2 * (0.64 + 0.16 + 0.01) / 3),
+    }
+    for name, expected in losses.items():
+        assert [values[name, c] for c in (0, 1)] == pytest.approx(expected)
+        rare = compute(labels, prob.log(), torch.tensor([9, 2]))
+        assert rare["few_" + name, None] == pytest.approx(expected[1])
+        assert compute(labels, prob.log(), torch.tensor([3, 3]))["few_" + name, None] is None
+    entropy = sum(-p * math.log(p) for p in prob.flatten().tolist()) / 4
+    assert values["entropy", None] == pytest.approx(entropy)
+
+
+def test_blocks_of_rows_do_not_change_a_bit(monkeypatch):
+    labels, logits = sample(n=1001, classes=7)
+    whole = compute(labels, logits)
+    monkeypatch.setattr(metrics, "ROWS", 10)
+    assert compute(labels, logits) == whole
 
 
 @pytest.mark.parametrize("classes", [2, 5])
@@ -323,7 +341,7 @@ def test_chance_is_what_a_guess_scores(counts):
             assert value is None
         elif key[0] in ("f1", "precision", "positive_recall", "average_precision"):
             assert value == 0, "of a rare class a guess is worth no more than its prevalence"
-        elif key[0] in ("brier", "log_loss", "recall_at_precision"):
+        elif key[0].removeprefix("few_") in ("brier", "log_loss", "entropy", "recall_at_precision"):
             assert value == pytest.approx(uniform[key])
         else:
             assert value == pytest.approx(guessed[key], abs=0.015), key
