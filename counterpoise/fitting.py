@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,14 +25,24 @@ from counterpoise.train import State
 
 SMALLEST = float(np.finfo(np.float64).eps)  # as in scikit-learn's log loss: a probability of 0 is held at it
 
-Predict = Callable[[np.ndarray], np.ndarray]  # raw rows -> logits_NC
+
+@dataclass(frozen=True)
+class Predictor:
+    """A fitted model with its preprocessing: raw rows -> logits_NC."""
+
+    estimator: Any
+    transform: Callable[[np.ndarray], np.ndarray]
+    classes: int
+    floor: float
+    """The smallest probability that it may give."""
+
+    def __call__(self, raw: np.ndarray) -> np.ndarray:
+        """Return log-probabilities."""
+        return logits_of(self.estimator, self.transform(raw), self.classes, self.floor)
 
 
-def fit(cfg: dict[str, Any], inputs: Inputs) -> tuple[State, Predict, np.ndarray | None, dict[str, Any]]:
-    """Return the work done, the predictor, out-of-fold logits of the training rows, and what the search chose.
-
-    Logits are log-probabilities.
-    """
+def fit(cfg: dict[str, Any], inputs: Inputs) -> tuple[State, Predictor, np.ndarray | None, dict[str, Any]]:
+    """Return the work done, the predictor, out-of-fold logits of the training rows, and what the search chose."""
     began, inner = time.monotonic(), cfg["finetune"]["inner"]
     model, out_of_fold, search = build("models", cfg["model"]), None, {}
     if inner["folds"]:
@@ -45,12 +56,11 @@ def fit(cfg: dict[str, Any], inputs: Inputs) -> tuple[State, Predict, np.ndarray
     transform, columns = inputs.fitted
     estimator, seen_C = estimate(cfg, model, inputs, inputs.train, transform, columns, ())
     state = State(images=int(seen_C.sum()), seconds=time.monotonic() - began, seen=seen_C.tolist())
-    floor = getattr(model, "floor", SMALLEST)
+    return state, Predictor(estimator, transform, len(seen_C), _floor(model)), out_of_fold, search
 
-    def predict(raw: np.ndarray) -> np.ndarray:
-        return logits_of(estimator, transform(raw), len(seen_C), floor)
 
-    return state, predict, out_of_fold, search
+def _floor(model: Any) -> float:
+    return getattr(model, "floor", SMALLEST)
 
 
 def candidates(model: Any, spec: dict[str, Any], points: int) -> list[dict[str, Any]]:
@@ -70,7 +80,7 @@ def _out_of_fold(cfg: dict[str, Any], model: Any, inputs: Inputs, fold_N: np.nda
         part = ids[~out], labels[~out]
         estimator, seen_C = estimate(cfg, model, inputs, part, transform, columns, (fold,))
         rows = transform(inputs.raw_pool[ids[out]])
-        logits_NC[out] = logits_of(estimator, rows, len(seen_C), getattr(model, "floor", SMALLEST))
+        logits_NC[out] = logits_of(estimator, rows, len(seen_C), _floor(model))
         weights = class_weights(cfg["finetune"]["loss"], seen_C)
         seen, true = seen_C * (1 if weights is None else weights), inputs.counts.numpy()
         shift_NC[out] = np.log((true / true.sum()).clip(SMALLEST)) - np.log((seen / seen.sum()).clip(SMALLEST))

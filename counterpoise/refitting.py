@@ -83,23 +83,18 @@ def _done(folder: Path) -> Path:
 
 def _fit_classical(recipe: Json, made: Refit) -> None:
     """Fit a classical model, its options searched and out-of-fold predictions made where the recipe says so."""
-    inputs, spec = made.inputs, recipe["model"]
+    inputs, val_logits, val_labels = made.inputs, None, None
     try:
-        val_logits = val_labels = None
-        if recipe["finetune"]["inner"]["folds"]:
-            _, _, out_of_fold, search = fitting.fit(recipe, inputs)
-            val_logits, val_labels = torch.from_numpy(out_of_fold), torch.from_numpy(inputs.train[1])
-            spec = search["chosen"]
-        model = registry.build("models", spec)
-        made.estimator, seen_C = fitting.estimate(recipe, model, inputs, inputs.train, *inputs.fitted, ())
+        state, predict, out_of_fold, _ = fitting.fit(recipe, inputs)
     except ImpossibleCell as reason:
         raise UserError(f"export: fitting on all rows failed: {reason}") from None
-    made.floor = getattr(model, "floor", fitting.SMALLEST)
-    if val_logits is None and len(inputs.val[0]):
-        x_NF = inputs.fitted[0](inputs.raw_pool[inputs.val[0]])
-        val_logits = torch.from_numpy(fitting.logits_of(made.estimator, x_NF, len(seen_C), made.floor))
+    made.estimator, made.floor = predict.estimator, predict.floor
+    if out_of_fold is not None:
+        val_logits, val_labels = torch.from_numpy(out_of_fold), torch.from_numpy(inputs.train[1])
+    elif len(inputs.val[0]):
+        val_logits = torch.from_numpy(predict(inputs.raw_pool[inputs.val[0]]))
         val_labels = torch.from_numpy(inputs.val[1])
-    made.evidence = _evidence(inputs, torch.from_numpy(seen_C), val_labels, val_logits)
+    made.evidence = _evidence(inputs, torch.tensor(state.seen), val_labels, val_logits)
 
 
 def _evidence(inputs: Inputs, seen_C: torch.Tensor, labels: Any, logits: Any) -> checkpoints.Tensors:

@@ -20,6 +20,7 @@ from counterpoise.registry import build, method
 from counterpoise.train import Phase, Run, State
 
 VERSION = 1
+Prepared = tuple[Run | None, Callable[[np.ndarray, np.ndarray], Tensor], Logits]
 OUTPUTS = ("model.safetensors", "history.jsonl", "predictions.parquet", "run.json")
 
 
@@ -51,17 +52,25 @@ def run(
         table.attacked = cfg["finetune"]["attack"]["steps"] > 0
         tensors: checkpoints.Tensors = {}
         given = checkpoints.load(start / "model.safetensors")[0] if start else None
-        if cfg["execution"] == "stacked" and not classical:
-            _train_stacked(cfg, data, sample, given, partial, seeds)
-        for seed in seeds:
+
+        def begun(seed: int) -> tuple[Inputs, Prepared | None]:
             inputs = Inputs(cfg, data, sample, seed)
             table.begin(inputs)
-            if classical:
+            return inputs, None if classical else _prepare(cfg, inputs, given, table, partial)
+
+        ahead = {}
+        if cfg["execution"] == "stacked" and not classical:
+            ahead = {seed: begun(seed) for seed in seeds}
+            stacked.train([ready[0] for _, ready in ahead.values() if ready and ready[0]], partial)
+        for seed in seeds:
+            inputs, prepared = ahead.pop(seed) if seed in ahead else begun(seed)
+            table.begin(inputs)
+            if prepared is None:
                 state, search = _fit_classical(cfg, inputs, table)
                 if search:
                     result.setdefault("search", {})[str(seed)] = search
             else:
-                state, logits, weights = _train_neural(cfg, inputs, given, table, partial)
+                state, logits, weights = _train_neural(cfg, inputs, prepared, table, partial)
                 tensors |= {f"{seed}/{name}": value for name, value in weights.items()}
                 reason = state.diverged or table.add_last(logits)
                 if reason:
@@ -74,23 +83,10 @@ def run(
         records.write(out / "predictions.parquet", lambda p: table.write(p, result["diverged"]))
 
 
-def _train_stacked(
-    cfg: dict, data: Path, sample: Path, given: checkpoints.Tensors | None, partial: Partial, seeds: list[int]
-) -> None:
-    """Train all seeds of the block together, where the recipe's parts allow it, and leave them in `partial`."""
-    runs = []
-    for seed in seeds:
-        inputs, table = Inputs(cfg, data, sample, seed), Predictions(data)
-        table.begin(inputs)
-        if run := _prepare(cfg, inputs, given, table, partial)[0]:
-            runs.append(run)
-    stacked.train(runs, partial)
-
-
 def _train_neural(
-    cfg: dict, inputs: Inputs, given: checkpoints.Tensors | None, table: Predictions, partial: Partial
+    cfg: dict, inputs: Inputs, prepared: Prepared, table: Predictions, partial: Partial
 ) -> tuple[State, Logits, checkpoints.Tensors]:
-    run, outputs, logits = _prepare(cfg, inputs, given, table, partial)
+    run, outputs, logits = prepared
     if run is None:
         reason = {"step": 0, "epoch": 0.0, "lr": None, "reason": "its pretraining diverged"}
         return State(seen=[0] * len(inputs.counts), diverged=reason), logits, {}
@@ -110,7 +106,7 @@ def _train_neural(
 
 def _prepare(
     cfg: dict, inputs: Inputs, given: checkpoints.Tensors | None, table: Predictions, partial: Partial
-) -> tuple[Run | None, Callable[[np.ndarray, np.ndarray], Tensor], Logits]:
+) -> Prepared:
     """Return a seed ready to be trained (None if its pretraining diverged), its outputs and its logits."""
     rows, seed, counts = inputs.rows(), inputs.seed, inputs.counts
     section, strategy = cfg["finetune"], build("finetuning", cfg["finetune"]["method"])
