@@ -1,4 +1,4 @@
-"""What classical models share: where forests are searched, and that there are classes, and enough rows of each."""
+"""What classical models share: where they are searched alike, and that there are classes, and enough rows of each."""
 
 from __future__ import annotations
 
@@ -20,6 +20,18 @@ FOREST: tuple[dict[str, Any], ...] = (
     {"n_estimators": 300, "min_samples_leaf": 2},
 )
 """The search points of every forest."""
+
+PENALTIES: tuple[dict[str, Any], ...] = (
+    {},
+    {"penalty": 0.003},
+    {"penalty": 0.01},
+    {"penalty": 0.001},
+    {"penalty": 0.03},
+    {"penalty": 0.0003},
+    {"penalty": 0.1},
+    {"penalty": 0.0001},
+)
+"""The search points of every penalised model of ordered classes."""
 
 
 def classes_of(y_N: np.ndarray, who: str, *, least: int = 1) -> tuple[np.ndarray, np.ndarray]:

@@ -16,6 +16,18 @@ from counterpoise.registry import build
 
 Subset = tuple[np.ndarray, np.ndarray, np.ndarray | None]  # x_MD, y_M, weights_M
 Fit = Callable[..., Any]
+BAGGED: tuple[dict[str, Any], ...] = (
+    {},
+    {"n_estimators": 20},
+    {"n_estimators": 100},
+    {"base": {"name": "decision_tree", "min_samples_leaf": 5}},
+    {"base": {"name": "decision_tree", "max_depth": 6}},
+    {"n_estimators": 100, "base": {"name": "decision_tree", "min_samples_leaf": 5}},
+    {"base": {"name": "decision_tree", "max_depth": 3}},
+    {"base": {"name": "decision_tree", "min_samples_leaf": 20}},
+    {"n_estimators": 200},
+)
+"""The search points of every bag of fits that are drawn alike."""
 
 
 def default(name: str, **options: Any) -> Any:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Interval
 
-from counterpoise.models._classical import classes_of
+from counterpoise.models._classical import PENALTIES, classes_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,16 +33,7 @@ class Method:
     classical: ClassVar[bool] = True
     weighted: ClassVar[bool] = True
     missing: ClassVar[bool] = False
-    search: ClassVar[tuple[dict[str, Any], ...]] = (
-        {},
-        {"penalty": 0.003},
-        {"penalty": 0.01},
-        {"penalty": 0.001},
-        {"penalty": 0.03},
-        {"penalty": 0.0003},
-        {"penalty": 0.1},
-        {"penalty": 0.0001},
-    )
+    search: ClassVar[tuple[dict[str, Any], ...]] = PENALTIES
 
     penalty: Annotated[float, Ge(0)] | None = None
     """Strength of the penalty; None: that of least Brier score on held-out folds."""

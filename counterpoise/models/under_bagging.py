@@ -18,7 +18,7 @@ import numpy as np
 from annotated_types import Ge
 
 from counterpoise.models._classical import classes_of
-from counterpoise.models._ensemble import Mean, OnBase, bag, default, seeds, selected
+from counterpoise.models._ensemble import BAGGED, Mean, OnBase, bag, default, seeds, selected
 from counterpoise.models._subsets import level_subsets
 
 
@@ -28,17 +28,7 @@ class Method(OnBase):
 
     version: ClassVar[int] = 1
     classical: ClassVar[bool] = True
-    search: ClassVar[tuple[dict[str, Any], ...]] = (
-        {},
-        {"n_estimators": 20},
-        {"n_estimators": 100},
-        {"base": {"name": "decision_tree", "min_samples_leaf": 5}},
-        {"base": {"name": "decision_tree", "max_depth": 6}},
-        {"n_estimators": 100, "base": {"name": "decision_tree", "min_samples_leaf": 5}},
-        {"base": {"name": "decision_tree", "max_depth": 3}},
-        {"base": {"name": "decision_tree", "min_samples_leaf": 20}},
-        {"n_estimators": 200},
-    )
+    search: ClassVar[tuple[dict[str, Any], ...]] = BAGGED
 
     base: dict = default("decision_tree")
     """The model that is fitted on each subset."""
