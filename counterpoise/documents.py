@@ -80,6 +80,8 @@ def configuration() -> str:
         _keys(study.StudyFile),
         "### scales",
         _keys(study.ScaleFile),
+        "### selections",
+        _keys(study.Selection),
         "### source",
         _keys(study.Source),
         "### primary",

@@ -65,7 +65,8 @@ class Plan:
             for place, recipe, chain in zip(places, study.recipes.values(), chains, strict=True)
         ]
         parents = {str(i): str(chain["evaluate"]) for i, chain in enumerate(chains)}
-        about = {f.name: getattr(study, f.name) for f in fields(study) if f.name not in ("recipes", "points")}
+        unseen = ("recipes", "points") if study.selections else ("recipes", "points", "selections")
+        about = {f.name: getattr(study, f.name) for f in fields(study) if f.name not in unseen}
         shown = {**about, "entries": places}
         name = self._cell("report", f"{study.name}.{study.scale}", shown, shown, parents, "", blocks)
         self.studies[f"{study.name}.{study.scale}"] = {**about, "entries": entries, "report": name, "blocks": blocks}

@@ -60,6 +60,7 @@ class Study:
     controls: list[dict[str, Any]] = field(default_factory=list)
     reference: list[dict[str, Any]] = field(default_factory=list)
     gate: dict[str, Any] | None = None
+    selections: dict[str, dict[str, Any]] = field(default_factory=dict)
     note: str = ""
     family: int = 0
     """Claims of the key at this scale, over all its studies: what Holm's procedure corrects for."""
@@ -82,6 +83,8 @@ class StudyFile:
     """The file of `config/bases` that every case starts from."""
     cases: Annotated[dict[str, dict[str, Any] | None], Len(1)]
     """Case -> the part of the recipe that it changes; nothing for a case that is the base itself."""
+    selections: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Further cases that train nothing: each is the best of other cases by the primary metric on one part."""
     grid: Annotated[list[dict[str, Any]], Len(1)] = field(default_factory=lambda: [{}])
     """Products: dotted key of the recipe -> one value, or a list of values to go through. Every case meets every
     point of every product."""
@@ -129,6 +132,16 @@ class ScaleFile:
     """Another gate."""
     note: str = ""
     """What the reader of this scale's report must know."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """A case that is the best of others."""
+
+    among: Annotated[list[str], Len(1)]
+    """The cases chosen among; of equal ones the first."""
+    by: Literal["val", "test"] = "val"
+    """The part that chooses: val, for each seed anew; or test, once for all seeds of a grid point: an oracle."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -258,6 +271,7 @@ def load(name: str, scale: str, config: Path = CONFIG) -> Study:
         case: normalise(merge(merge(base, changes), chosen.get(case, {})), f"{where}, case {case}")
         for case, changes in _cases(raw, patch, where, scale).items()
     }
+    selections = _selections(raw, cases, where)
     points = _points(patch["grid"] or raw["grid"], f"{there}, grid" if patch["grid"] else f"{where}, grid")
     known: Known = {}
     recipes = {
@@ -278,13 +292,14 @@ def load(name: str, scale: str, config: Path = CONFIG) -> Study:
         block=block,
         seeds=_seeds(raw["seeds"] if patch["seeds"] is None else patch["seeds"], block, where),
         primary=section(Primary, raw["primary"], f"{where}, primary"),
-        cases=tuple(cases),
+        cases=(*cases, *selections),
         points=tuple(points),
         recipes=recipes,
         claims=_present(raw, "claims", patch, cases),
         controls=_present(raw, "controls", patch, cases),
         reference=[_reference(r, raw["cases"], f"{where}, reference {i}") for i, r in enumerate(raw["reference"])],
         gate=_gate(patch["gate"] or raw["gate"], raw["cases"], f"{where}, gate"),
+        selections=selections,
         note=patch["note"],
         family=sum(_num_claims(sibling, scale, config) for sibling in select(name.split("_", 1)[0], config)),
     )
@@ -440,6 +455,21 @@ def _present(raw: Config, key: str, patch: Config, cases: Config) -> list[Config
         own, here = (_points(grid, "grid") for grid in (raw["grid"], patch["grid"]))
         found = [c for c in found if _reaches(c, here) or not _reaches(c, own)]
     return [_scaled_claim(c, patch) for c in found]
+
+
+def _selections(raw: Config, cases: Config, where: str) -> Config:
+    """Return the selections, each among those of its cases that this scale has."""
+    found = {}
+    for name, given in raw["selections"].items():
+        place = f"{where}, selections, {name}"
+        if name in raw["cases"]:
+            raise UserError(f"{place}: is a case already; give the selection another name")
+        held = section(Selection, given, place)
+        for case in held["among"]:
+            if case not in raw["cases"]:
+                raise UserError(f"{place}, among: unknown case '{case}'{nearest(case, raw['cases'])}")
+        found[name] = {**held, "among": [case for case in held["among"] if case in cases]}
+    return found
 
 
 def _reaches(claim: Config, points: list[Point]) -> bool:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from counterpoise import selecting
 from counterpoise.plan import Plan, block_name
 from counterpoise.records import Json, read_json
 
@@ -95,6 +96,8 @@ def measurements(found: list[Row], study: Json) -> pd.DataFrame:
         return pd.DataFrame(columns=columns)
     table = pd.concat(parts, ignore_index=True)
     table = table[table["seed"].isin(study["seeds"])].merge(points, on="point", how="left")
+    if selections := study.get("selections"):
+        table = pd.concat([table, selecting.rows(table, selections, study["primary"]["metric"])], ignore_index=True)
     return table[columns].sort_values([*KEYS, "seed", "selection", "split"], kind="stable", ignore_index=True)
 
 

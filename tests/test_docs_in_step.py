@@ -1,12 +1,14 @@
 """Generated files are what the code and the lock would write now, and the schema accepts exactly what is meant."""
 
 import json
+import re
 
 import jsonschema
 import pytest
 
-from counterpoise import claims, devtools, documents, study
+from counterpoise import claims, devtools, documents, registry, study
 from counterpoise.config import read_yaml
+from counterpoise.report import words
 
 SCHEMA = json.loads(documents.schema())
 
@@ -21,6 +23,13 @@ def test_every_key_of_a_claim_is_explained():
     named |= {k for keys in claims.OPTIONAL.values() for k in keys}
     assert named == documents.CLAIM_KEYS.keys()
     assert claims.FORMS.keys() == documents.FORMS.keys()
+
+
+def test_the_checklist_names_what_there_is_and_every_metric():
+    named = set(re.findall(r"`([a-z0-9_]+)`", (devtools.ROOT / "docs" / "checklist.md").read_text("utf-8")))
+    methods = {name for kind in registry.KINDS for name in registry.names(kind)}
+    assert named - methods - set(words.METRICS) == {"review2022"}
+    assert set(words.METRICS) <= named
 
 
 def test_every_environment_pins_what_its_jobs_record():
