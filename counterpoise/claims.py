@@ -15,7 +15,9 @@ MARGIN = 0.01  # of balanced accuracy, where a claim states none
 SCOPES = ("as_published", "scaled", "analogue")
 SELECTIONS = ("last", "best_on_test", "last-best")
 SPLITS = ("test", "val", "train", "attacked", "train-test")
-COSTS = ("ece", "classwise_ece", "brier", "log_loss", "few_brier", "few_log_loss", "expected_cost")
+ERRORS = tuple(f"{part}{name}" for name in ("rmse", "mae") for part in ("", "balanced_", "many_", "medium_", "few_"))
+ERRORS = (*ERRORS, "relative_rmse", "relative_balanced_rmse", "relative_few_rmse")
+COSTS = ("ece", "classwise_ece", "brier", "log_loss", "few_brier", "few_log_loss", "expected_cost", *ERRORS)
 COMMON = (
     "text",
     "form",

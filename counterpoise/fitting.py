@@ -98,27 +98,59 @@ def estimate(
 ) -> tuple[Any, np.ndarray]:
     """Return the model fitted on rows of the pool, resampled and weighted, and how often it saw each class."""
     x_NF, y_N = transform(inputs.raw_pool[part[0]]), part[1]
-    seed = inputs.seed
-    if again := cfg["finetune"].get("replicate", 0):  # the A/A case: the same rows, other draws
-        seed = streams.key("finetune", f"replicate-{again}", seed) % 2**31
-    if np.isnan(x_NF).any() and not getattr(model, "missing", False):
-        raise ImpossibleCell("the model takes no missing values; say preprocessing: typed_columns")
+    seed = _seed_of(cfg, inputs)
+    _check_missing(x_NF, model)
     sampler = build("samplers", cfg["sample"])
     if hasattr(sampler, "resample"):
         x_NF, y_N = sampler.resample(x_NF, y_N, columns, streams.numpy("finetune", "resample", seed, *fold))
     else:
-        positions = sampler.draw(
-            torch.from_numpy(y_N),
-            epoch=0,
-            epochs=1.0,
-            fixed=streams.torch_generator("finetune", "sampler-0", seed, *fold),
-            shuffle=streams.torch_generator("finetune", "order-0", seed, 0, *fold),
-        ).numpy()
+        positions = _drawn(sampler, y_N, seed, fold)
         x_NF, y_N = x_NF[positions], y_N[positions]
     seen_C = np.bincount(y_N, minlength=len(inputs.counts))
     weights = class_weights(cfg["finetune"]["loss"], seen_C)
     extra = () if weights is None else (weights[y_N],)
     return model.fit(x_NF, y_N, seed, *extra), seen_C
+
+
+def fit_target(cfg: dict[str, Any], inputs: Inputs) -> tuple[State, Predict, None, dict[str, Any]]:
+    """Return, of a regression, the work done, the predictor of values in the target's units, and two times nothing."""
+    began, model, scale = time.monotonic(), build("models", cfg["model"]), inputs.scale
+    assert scale is not None
+    (ids, y_N), seed, (transform, _) = inputs.train, _seed_of(cfg, inputs), inputs.fitted
+    target_N = scale.standardised(inputs.pool_t[ids])
+    _check_missing(inputs.own, model)
+    positions = _drawn(build("samplers", cfg["sample"]), y_N, seed, ())
+    seen_C = np.bincount(y_N[positions], minlength=len(inputs.counts))
+    loss = build("losses", cfg["finetune"]["loss"])
+    extra = (
+        (loss.weights(torch.from_numpy(seen_C).double()).numpy()[y_N[positions]],) if hasattr(loss, "weights") else ()
+    )
+    estimator = model.fit(inputs.own[positions], target_N[positions], seed, *extra)
+    state = State(images=len(positions), seconds=time.monotonic() - began, seen=seen_C.tolist())
+    return state, lambda raw: scale.restored(estimator.predict(transform(raw)))[:, None], None, {}
+
+
+def _seed_of(cfg: dict[str, Any], inputs: Inputs) -> int:
+    """Return the seed of the draws; of an A/A case, on the same rows, another one."""
+    if again := cfg["finetune"].get("replicate", 0):
+        return streams.key("finetune", f"replicate-{again}", inputs.seed) % 2**31
+    return inputs.seed
+
+
+def _check_missing(x_NF: np.ndarray, model: Any) -> None:
+    if np.isnan(x_NF).any() and not getattr(model, "missing", False):
+        raise ImpossibleCell("the model takes no missing values; say preprocessing: typed_columns")
+
+
+def _drawn(sampler: Any, y_N: np.ndarray, seed: int, fold: tuple[int, ...]) -> np.ndarray:
+    """Return the positions of a sampler's first epoch."""
+    return sampler.draw(
+        torch.from_numpy(y_N),
+        epoch=0,
+        epochs=1.0,
+        fixed=streams.torch_generator("finetune", "sampler-0", seed, *fold),
+        shuffle=streams.torch_generator("finetune", "order-0", seed, 0, *fold),
+    ).numpy()
 
 
 def class_weights(spec: dict[str, Any], counts_C: np.ndarray) -> np.ndarray | None:

@@ -20,6 +20,7 @@ from counterpoise import records, streams, train
 from counterpoise.columns import Column
 from counterpoise.errors import ImpossibleCell
 from counterpoise.registry import build
+from counterpoise.targets import Scale
 from counterpoise.train import Sample
 
 Part = tuple[np.ndarray, np.ndarray]  # rows of an array, their labels
@@ -46,6 +47,11 @@ class Inputs:
         if not self.is_split:  # the test part is the data set's own
             self.raw_tests, test_y = train.open_array(data, "test_x"), np.array(train.open_array(data, "test_y"))
             self.test = np.arange(len(test_y)), test_y
+        self.scale = None
+        if "target" in self.meta:
+            self.pool_t, self.test_t = (np.array(train.open_array(data, name)) for name in ("train_t", "test_t"))
+            self.scale = Scale.of(self.pool_t[self.train[0]])
+        self.made_of_training: np.ndarray | None = None
         self.method = build("preprocessing", cfg.get("preprocessing", {"name": "standardise"}))
         held_columns = self.meta.get("columns", [])
         self.raw_columns = tuple(Column(**{**c, "categories": tuple(c["categories"])}) for c in held_columns)
@@ -62,12 +68,21 @@ class Inputs:
             if np.isnan(self.raw_pool[self.train[0], d]).any():
                 raise ImpossibleCell(f"column '{column.name}' has missing values{advice}")
 
+    def targets(self, split: str, ids: np.ndarray) -> np.ndarray:
+        """Return, of a regression, the targets of some rows of a part, in their own units."""
+        return self.test_t[ids] if split == "test" and not self.is_split else self.pool_t[ids]
+
     def fit(self, ids: np.ndarray) -> tuple[Transform, tuple[Column, ...]]:
         """Return what makes inputs of raw rows, as the rows `ids` of training decide, and what the inputs are."""
         left_out = self.statistics.get("left_out")
         used = [d for d, column in enumerate(self.raw_columns) if column.name != left_out]
         if hasattr(self.method, "fit"):
-            fitted = self.method.fit(self.raw_pool[ids][:, used], tuple(self.raw_columns[d] for d in used))
+            given = (self.raw_pool[ids][:, used], tuple(self.raw_columns[d] for d in used))
+            if getattr(self.method, "supervised", False):
+                fitted = self.method.fit(*given, self.pool_t[ids], self.seed)
+                self.made_of_training = fitted.made_of_training
+            else:
+                fitted = self.method.fit(*given)
             return lambda x: fitted(x[:, used]), fitted.columns
         rows = self._plain(self.raw_pool)
         columns = self.raw_columns if self.raw_pool.ndim == 2 else ()
@@ -79,9 +94,21 @@ class Inputs:
         return self.fit(self.train[0])
 
     @cached_property
+    def own(self) -> np.ndarray:
+        """The inputs of the training rows, as a classical model takes them.
+
+        Preprocessing that reads targets says what these rows are by itself: out of fold, or it would give them away.
+        """
+        transform, _ = self.fitted
+        return transform(self.raw_pool[self.train[0]]) if self.made_of_training is None else self.made_of_training
+
+    @cached_property
     def pool(self) -> np.ndarray:
         """What the rows of training, validation and hidden labels are rows of, as a network takes it."""
-        return self._prepared(self.raw_pool)
+        made = self._prepared(self.raw_pool)
+        if self.made_of_training is not None:
+            made[self.train[0]] = self.made_of_training
+        return made
 
     @cached_property
     def tests(self) -> np.ndarray:

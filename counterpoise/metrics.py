@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from counterpoise.claims import COSTS
 from counterpoise.errors import ImpossibleCell
 from counterpoise.ranking import rank
 from counterpoise.rebalancing import Scores
@@ -23,7 +24,7 @@ Values = dict[tuple[str, int | None], float | None]
 """(metric, class or None) -> value; None where the metric is not defined, such as a group that does not exist."""
 
 PER_CLASS = ("recall", "auprc", "prevalence", "log_loss", "brier")
-LOWER_IS_BETTER = ("ece", "classwise_ece", "brier", "log_loss", "few_brier", "few_log_loss", "expected_cost")
+LOWER_IS_BETTER = COSTS
 PRECISION = 0.9
 BINS = 15
 ROWS = 8192  # whose probabilities are held at once
@@ -37,9 +38,7 @@ def compute(labels_N: Tensor, scores: Scores, design_C: Tensor) -> Values:
     class has no example, here or in training.
     """
     matrix_CC = confusion(labels_N, scores.decision_BC)
-    for counts_C, where in ((matrix_CC.sum(1), "to measure its recall on"), (design_C, "in training")):
-        if absent := [c for c, n in enumerate(counts_C.tolist()) if n == 0]:
-            raise ImpossibleCell(f"class {', '.join(map(str, absent))} has no example {where}")
+    _check_present((matrix_CC.sum(1), "to measure its recall on"), (design_C, "in training"))
     ranking = rank(labels_N, scores.ranking_BC, PRECISION)
     return {
         **_of_counts(matrix_CC, design_C),
@@ -51,6 +50,62 @@ def compute(labels_N: Tensor, scores: Scores, design_C: Tensor) -> Values:
         **{("auprc", c): value for c, value in enumerate(ranking.auprc_C.tolist())},
         ("recall_at_precision", None): _recall_at_precision(ranking.recall_C, design_C),
     }
+
+
+def compute_values(target_N: Tensor, value_N: Tensor, bin_N: Tensor, design_C: Tensor) -> Values:
+    """Return every metric of the values predicted for targets that lie in the bins `bin_N` (int64).
+
+    Errors are in the target's units. "balanced" is the mean over the bins of each bin's error, as if all were equally
+    frequent (Ren et al. 2022); "many", "medium" and "few" are of all examples whose bin is of that group (Yang et al.
+    2021). "relative" errors are over the standard deviation of these targets: whoever predicts their mean has
+    `relative_rmse` 1. A correlation is 0 where one value is predicted for all, and None where there is one target.
+    Raises ImpossibleCell if a bin has no example, here or in training.
+    """
+    counts_C = torch.bincount(bin_N, minlength=len(design_C))
+    _check_present((counts_C, "to measure its error on"), (design_C, "in training"))
+    distance_N = (value_N - target_N).abs()
+    rmse_C = (torch.bincount(bin_N, distance_N.square(), len(design_C)) / counts_C).sqrt()
+    mae_C = torch.bincount(bin_N, distance_N, len(design_C)) / counts_C
+    found: Values = {("balanced_rmse", None): float(rmse_C.mean()), ("balanced_mae", None): float(mae_C.mean())}
+    found |= {("rmse", c): value for c, value in enumerate(rmse_C.tolist())}
+    found |= {("mae", c): value for c, value in enumerate(mae_C.tolist())}
+    for name, members in {"": list(range(len(design_C))), **groups(design_C.tolist())}.items():
+        own_N, prefix = torch.isin(bin_N, torch.tensor(members, dtype=torch.int64)), f"{name}_" if name else ""
+        distance_M = distance_N[own_N]
+        found[f"{prefix}rmse", None] = float(distance_M.square().mean().sqrt()) if members else None
+        found[f"{prefix}mae", None] = float(distance_M.mean()) if members else None
+        found[f"{prefix}pearson", None] = _pearson(target_N[own_N], value_N[own_N])
+    spread = float(target_N.std(correction=0))
+    for name in ("rmse", "balanced_rmse", "few_rmse"):
+        error = found[name, None]
+        found[f"relative_{name}", None] = None if error is None or not spread else error / spread
+    return found
+
+
+def _pearson(target_N: Tensor, value_N: Tensor) -> float | None:
+    """Return the correlation of targets and values."""
+    if len(target_N) < 2 or bool((target_N == target_N[0]).all()):
+        return None
+    if bool((value_N == value_N[0]).all()):
+        return 0.0
+    return float(torch.corrcoef(torch.stack([target_N, value_N]))[0, 1])
+
+
+def _check_present(*parts: tuple[Tensor, str]) -> None:
+    """Raise ImpossibleCell for a class without an example in one of the parts."""
+    for counts_C, where in parts:
+        if absent := [c for c, n in enumerate(counts_C.tolist()) if n == 0]:
+            raise ImpossibleCell(f"class {', '.join(map(str, absent))} has no example {where}")
+
+
+def names(has_target: bool) -> list[str]:
+    """Return the metrics of whole predictions, of targets or of classes."""
+    if has_target:
+        three = torch.arange(3)
+        found = [compute_values(three.double(), three.double(), three, torch.tensor([3, 2, 1]))]
+    else:
+        found = [chance([3, 2, 1]), chance([2, 1])]
+    return sorted({name for values in found for name, of_class in values if of_class is None})
 
 
 def _of_two(matrix_CC: Tensor, auprc_C: Tensor, design_C: Tensor) -> Values:

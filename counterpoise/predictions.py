@@ -1,4 +1,8 @@
-"""What a fine-tuned seed predicts: the rows of `predictions.parquet`, from which every metric can be recomputed."""
+"""What a fine-tuned seed predicts: the rows of `predictions.parquet`, from which every metric can be recomputed.
+
+A row holds a logit of each class. Of a regression it holds the target and the predicted value, in the target's units,
+and its label is the bin that the target lies in.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +27,7 @@ class Predictions:
 
     def __init__(self, data: Path) -> None:
         meta = records.read_json(data / "meta.json") if (data / "meta.json").exists() else {}
-        self.classes = meta.get("classes", [])
+        self.classes, self.target = meta.get("classes", []), meta.get("target")
         self.unique: dict[str, list[int]] = {}
         self.design: dict[str, list[int]] = {}
         self.seen: dict[str, list[int]] = {}
@@ -57,7 +61,8 @@ class Predictions:
         """Add a network's final predictions; return why the seed counts as diverged, if it does."""
         inputs = self.inputs
         train_logits = logits(inputs.pool, inputs.train[0])
-        if at_chance(train_logits, inputs.train[1]):
+        guessed = at_one_value(train_logits) if inputs.scale else at_chance(train_logits, inputs.train[1])
+        if guessed:
             return {"step": None, "epoch": None, "lr": None, "reason": "chance level on the training data"}
         self.add("train", *inputs.train, train_logits)
         if len(inputs.val[0]):
@@ -68,6 +73,12 @@ class Predictions:
     def add(self, split: str, ids: np.ndarray, labels: np.ndarray, logits: np.ndarray) -> None:
         """Add the final predictions of one part."""
         self._add("last", split, ids, labels, logits)
+
+    def add_constant(self, value: float) -> None:
+        """Add, of a regression that came to nothing, one value for every row of every part."""
+        for split in ("train", "val", "test"):
+            ids, labels = getattr(self.inputs, split)
+            self.add(split, ids, labels, np.full((len(ids), 1), value))
 
     def keep_snapshot(self, inputs: Inputs, step: int, logits: Logits, folder: Path) -> None:
         """Write the test logits of a step to `folder`, so that a resumed run has them."""
@@ -118,9 +129,14 @@ class Predictions:
             "id": pa.array(joined(3, np.int64)),
             "label": pa.array(joined(4, np.int64)),
         }
-        width = len(self.classes)
+        width = 1 if self.target else len(self.classes)
         logits = np.concatenate([p[5] for p in parts]) if parts else np.empty((0, width), np.float32)
-        columns |= {f"logit_{c}": pa.array(logits[:, c].astype(np.float32)) for c in range(width)}
+        if self.target:
+            targets = [self.inputs.targets(p[2], p[3]) for p in parts]
+            columns["target"] = pa.array(np.concatenate(targets) if parts else np.empty(0))
+            columns["value"] = pa.array(logits[:, 0].astype(np.float64))
+        else:
+            columns |= {f"logit_{c}": pa.array(logits[:, c].astype(np.float32)) for c in range(width)}
         meta = {
             "classes": self.classes,
             "class_counts": self.unique,
@@ -129,6 +145,7 @@ class Predictions:
             "heads": self.heads,
             "diverged": diverged,
             **({"attacked": True} if self.attacked else {}),
+            **({"target": self.target} if self.target else {}),
         }
         table = pa.table(columns).replace_schema_metadata({"counterpoise": json.dumps(meta, sort_keys=True)})
         pq.write_table(table, path)
@@ -157,10 +174,15 @@ def at_chance(logits_NC: np.ndarray, labels_N: np.ndarray) -> bool:
     return float(pairs) <= 0.5 * (labels_N == 1).sum() * (labels_N == 0).sum()
 
 
+def at_one_value(values_N1: np.ndarray) -> bool:
+    """Return whether a regression says the same of every row, or nothing that is finite."""
+    return not np.isfinite(values_N1).all() or (len(values_N1) > 1 and bool((values_N1 == values_N1[0]).all()))
+
+
 def validate(inputs: Inputs, logits: Logits) -> float | None:
-    """Return balanced accuracy on the validation part, for the history; None where there is none."""
+    """Return balanced accuracy on the validation part, for the history; None where there is none, or a target."""
     ids, labels = inputs.val
-    return _balanced_accuracy(logits(inputs.pool, ids), labels) if len(ids) else None
+    return _balanced_accuracy(logits(inputs.pool, ids), labels) if len(ids) and not inputs.scale else None
 
 
 def _balanced_accuracy(logits_NC: np.ndarray, labels_N: np.ndarray) -> float:

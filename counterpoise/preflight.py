@@ -55,6 +55,7 @@ def check_plan(plan: planning.Plan) -> None:
 def check_study(about: dict[str, Any]) -> None:
     """Check one study as a plan holds it."""
     where = f"config/studies/{about['name']}.yaml"
+    check_kind(about, where)
     for kind in ("claims", "controls"):
         if about[kind]:
             check_claims(about, kind, f"{where}, {kind}")
@@ -64,6 +65,7 @@ def check_study(about: dict[str, Any]) -> None:
     for entry in about["entries"]:
         place = f"{where}, case {entry['case']}" + (f" at {entry['point']}" if entry["point"] else "")
         for key, check in (
+            (repr(entry["recipe"]), check_target),
             (entry["sample"], check_sample),
             (_shape_of(entry["recipe"]), check_model),
             (entry["finetune"], check_training),
@@ -72,6 +74,76 @@ def check_study(about: dict[str, Any]) -> None:
                 check(entry["recipe"], about["seeds"], place)
                 checked.add((key, check))
         check_validation(entry["recipe"], place)
+
+
+def _has_target(recipe: Config) -> bool:
+    return hasattr(registry.method("datasets", recipe["data"]["name"]), "quantity")
+
+
+def check_kind(about: dict[str, Any], where: str) -> None:
+    """Hold a study to one kind of task, and its primary metric to that kind."""
+    from counterpoise import metrics
+
+    kinds = {_has_target(entry["recipe"]): entry["recipe"]["data"]["name"] for entry in about["entries"]}
+    if len(kinds) > 1:
+        raise UserError(f"{where}, data: {kinds[True]} has a target and {kinds[False]} has classes; make two studies")
+    (has_target,), name = kinds, about["primary"]["metric"]
+    if name not in (known := metrics.names(has_target)) and name in metrics.names(not has_target):
+        raise UserError(
+            f"{where}, primary.metric: {name} is measured of {'classes' if has_target else 'a target'}, and "
+            f"{kinds[has_target]} has {'a target' if has_target else 'classes'}; one of: {', '.join(known)}"
+        )
+
+
+PLAIN = {  # what a regression leaves as it is: all of it is about classes
+    "head": ("heads", "linear"),
+    "ensemble": ("ensembles", "none"),
+    "pretrain.method": ("pretraining", "none"),
+    "finetune.method": ("finetuning", "all_layers"),
+    "finetune.semi_supervised": ("semi_supervised", "none"),
+    "finetune.mixing": ("mixing", "none"),
+    "evaluate.rebalancing": ("rebalancing", "none"),
+}
+
+
+def check_target(recipe: Config, seeds: list[int], where: str) -> None:
+    """Hold a recipe's parts to what its data have: a target, or classes."""
+    data, has_target = recipe["data"]["name"], _has_target(recipe)
+    what, other = ("a target", "classes") if has_target else ("classes", "a target")
+
+    def refuse(key: str, name: str, valid: list[str]) -> None:
+        raise UserError(f"{where}, {key}: {name} is for {other}, and {data} has {what}; one of: {', '.join(valid)}")
+
+    def suited(kind: str, mark: str) -> list[str]:
+        return [name for name in registry.names(kind) if hasattr(registry.method(kind, name), mark) == has_target]
+
+    model, loss = recipe["model"]["name"], recipe["finetune"]["loss"]["name"]
+    if getattr(registry.method("models", model), "classical", False):
+        classical = [n for n in registry.names("models") if getattr(registry.method("models", n), "classical", False)]
+        if model not in (valid := [name for name in suited("models", "regressor") if name in classical]):
+            refuse("model", model, valid)
+    if loss not in (valid := suited("losses", "outputs")):
+        refuse("finetune.loss", loss, valid)
+    preprocessing = recipe["preprocessing"]["name"]
+    if not has_target:
+        if hasattr(registry.method("preprocessing", preprocessing), "supervised"):
+            refuse("preprocessing", preprocessing, suited("preprocessing", "supervised"))
+        return
+    for key, (_, only) in PLAIN.items():
+        section, _, part = key.rpartition(".")
+        name = (recipe[section] if section else recipe)[part]["name"]
+        if name not in (only, "fit"):
+            refuse(key, name, [only])
+    sampler = recipe["sample"]["name"]
+    if hasattr(registry.method("samplers", sampler), "resample"):
+        draws = [n for n in registry.names("samplers") if hasattr(registry.method("samplers", n), "draw")]
+        raise UserError(f"{where}, sample: {sampler} makes rows, and none has a target; one of: {', '.join(draws)}")
+    for key, value in (
+        ("label_noise", recipe["label_noise"]),
+        ("finetune.inner.folds", recipe["finetune"]["inner"]["folds"]),
+    ):
+        if value:
+            raise UserError(f"{where}, {key}: found {value}, expected 0: {data} has a target")
 
 
 def check_own_data(spec: Config, where: str) -> None:
@@ -96,7 +168,7 @@ def check_claims(about: dict[str, Any], kind: str, where: str) -> None:
     from counterpoise import metrics
     from counterpoise.claims import parse_claims
 
-    known = {name for counts in ([3, 2, 1], [2, 1]) for name, label in metrics.chance(counts) if label is None}
+    known = metrics.names(_has_target(about["entries"][0]["recipe"]))
     factors: dict[str, list[Any]] = {}
     for entry in about["entries"]:
         for name, value in entry["factors"].items():
@@ -106,7 +178,7 @@ def check_claims(about: dict[str, Any], kind: str, where: str) -> None:
         about[kind],
         cases=about["cases"],
         factors=factors,
-        metrics=sorted(known),
+        metrics=known,
         primary=about["primary"],
         where=where,
     )
@@ -178,8 +250,9 @@ def check_model(recipe: Config, seeds: list[int], where: str) -> None:
 def check_classical(recipe: Config, model: Any, where: str) -> None:
     """Hold what a classical model is given to what it takes."""
     loss, name = recipe["finetune"]["loss"], recipe["model"]["name"]
-    if loss["name"] != "cross_entropy":
+    if loss["name"] not in ("cross_entropy", "mse"):
         weighted = [n for n in registry.names("losses") if hasattr(registry.method("losses", n), "weights")]
+        weighted = [n for n in weighted if hasattr(registry.method("losses", n), "outputs") == _has_target(recipe)]
         if not hasattr(registry.method("losses", loss["name"]), "weights"):
             raise UserError(
                 f"{where}, finetune.loss: {name} is fitted by its own loss; of losses it takes the class weights, "

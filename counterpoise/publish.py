@@ -173,7 +173,8 @@ def _table(study: Json, table: pd.DataFrame) -> list[Json]:
     from counterpoise.report import summaries
 
     primary = (study["primary"]["selection"], "test", study["primary"]["metric"])
-    columns = [primary, *(("last", "test", m) for m in words.MAIN), ("last", "train", "accuracy")]
+    columns = [primary, *(("last", "test", m) for m in words.main(primary[2]))]
+    columns.append(("last", "train", words.on_training(primary[2])))
     overall, each = summaries.over_points(table), summaries.means(table)
     rows = []
     for case in study["cases"]:

@@ -62,6 +62,7 @@ class _Step:
     progress: float
     class_weights_C: Tensor | None = None
     drawn: Tensor | None = None
+    targets_BK: Tensor | None = None
 
     def noise(self, labels_B: Tensor) -> Tensor | None:
         """Return what was drawn for the loss."""
@@ -79,7 +80,7 @@ class _Block:
         self.tensors = {k: torch.stack([own[k] for own in self.own]) for k in self.own[0]}
         self.states = [State(seen=[0] * self.counts_SC.shape[1]) for _ in runs]
         self.optimizer_state: dict[str, Tensor] = {}
-        self.ahead: tuple[range, Tensor, Tensor] | None = None
+        self.ahead: tuple[range, Tensor, Tensor, Tensor | None] | None = None
         if held := partial.checkpoint_of_block([run.seed for run in runs]):
             tensors, states = held
             self.states = [State(**state) for state in states]
@@ -126,9 +127,12 @@ class _Block:
         run = self.runs[0]
         phase, before = run.phases[number], sum(p.steps for p in run.phases[:number])
         batches = [
-            Batches(phase.sampler, phase.batch_size, phase.steps, r.sample.labels, (r.stage, str(number), r.seed))
+            Batches(
+                phase.sampler, phase.batch_size, phase.steps, training.drawn_by(phase.sampler, r.sample),
+                (r.stage, str(number), r.seed),
+            )
             for r in self.runs
-        ]
+        ]  # fmt: skip
         length, every = phase.total or phase.steps, max(1, phase.steps // training.ROWS)
         self.ahead = None
         snapshots, weights_SC = training.snapshot_steps(run.phases), None
@@ -140,11 +144,11 @@ class _Block:
             lr = phase.optimizer.lr * phase.schedule.factor(phase.first + step, length)
             for group in optimizer.param_groups:
                 group["lr"] = lr * group.get("multiple", 1.0)
-            inputs_SB, labels_SB, noise = self._batch(batches, phase, number, step)
+            inputs_SB, labels_SB, targets_SBK, noise = self._batch(batches, phase, number, step)
             given = {"phase": phase, "progress": (phase.first + step) / length}
             losses_S, right_S = self._losses(
                 self.tensors | parameters, given, inputs_SB, labels_SB,
-                counts_C=self.counts_SC, class_weights_C=weights_SC, drawn=noise,
+                counts_C=self.counts_SC, class_weights_C=weights_SC, drawn=noise, targets_BK=targets_SBK,
             )  # fmt: skip
             for p in parameters.values():
                 p.grad = None
@@ -166,9 +170,9 @@ class _Block:
                 self._save(parameters, optimizer)
         bar.close()
 
-    def _batch(self, batches: list[Batches], phase: Phase, number: int, step: int) -> tuple[Tensor, Tensor, Any]:
-        """Return the inputs, labels and noise of a step, all seeds in front."""
-        rows_SB, labels_SB = self._rows(batches, phase, step)
+    def _batch(self, batches: list[Batches], phase: Phase, number: int, step: int) -> tuple[Tensor, Tensor, Any, Any]:
+        """Return the inputs, labels, targets and noise of a step, all seeds in front."""
+        rows_SB, labels_SB, targets_SBK = self._rows(batches, phase, step)
         images = self.runs[0].sample.raw.index_select(0, rows_SB.flatten()).float()
         images = self._augmented(images, phase, number, step).unflatten(0, labels_SB.shape)
         noise = None
@@ -178,18 +182,20 @@ class _Block:
                 for r, labels_B in zip(self.runs, labels_SB, strict=True)
             ]
             noise = torch.stack(drawn)
-        return (images - self.mean_S) / self.std_S, labels_SB, noise
+        return (images - self.mean_S) / self.std_S, labels_SB, targets_SBK, noise
 
-    def _rows(self, batches: list[Batches], phase: Phase, step: int) -> tuple[Tensor, Tensor]:
-        """Return the rows of the data and the labels of a step; looked up for several steps at once."""
+    def _rows(self, batches: list[Batches], phase: Phase, step: int) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return the rows of the data, the labels and the targets of a step; looked up for several steps at once."""
         if self.ahead is None or step not in self.ahead[0]:
             steps = range(step, min(step + AHEAD, phase.steps))
             samples = [(r.sample, torch.stack([*map(b.step, steps)])) for r, b in zip(self.runs, batches, strict=True)]
             rows_TSB = torch.stack([sample.ids[position_TB] for sample, position_TB in samples], dim=1)
             labels_TSB = torch.stack([sample.labels[position_TB] for sample, position_TB in samples], dim=1)
-            self.ahead = steps, rows_TSB, labels_TSB
-        steps, rows_TSB, labels_TSB = self.ahead
-        return rows_TSB[step - steps.start], labels_TSB[step - steps.start]
+            held = [sample.targets[position_TB] for sample, position_TB in samples if sample.targets is not None]
+            self.ahead = steps, rows_TSB, labels_TSB, torch.stack(held, dim=1) if held else None
+        steps, rows_TSB, labels_TSB, targets_TSBK = self.ahead
+        now = step - steps.start
+        return rows_TSB[now], labels_TSB[now], None if targets_TSBK is None else targets_TSBK[now]
 
     def _augmented(self, images: Tensor, phase: Phase, number: int, step: int) -> Tensor:
         """Return the images of all seeds, one after the other, augmented with each seed's own draws."""
@@ -218,7 +224,7 @@ class _Block:
                 held[key] = tensor
             own_step: dict[str, Any] = given | dict(zip(of_seed, stacked[len(places) :], strict=True))
             step: Any = _Step(net, **own_step)
-            return supervised.criterion(step, net.encoder(inputs_B), labels_B)
+            return supervised.criterion(step, net.encoder(inputs_B), labels_B, step.targets_BK)
 
         try:
             return vmap(one)(inputs, labels, *tensors.values(), *of_seed.values())

@@ -44,6 +44,9 @@ def one_thread() -> None:
 class Sample:
     """The training rows of one seed: raw inputs stay memory-mapped, a batch is gathered when it is needed."""
 
+    targets: Tensor | None = None
+    """Of a regression the standardised target of each row, and beside it what the loss made of all of them (N x K)."""
+
     def __init__(
         self, x: np.ndarray, ids: np.ndarray, labels: np.ndarray, mean: Any, std: Any, layout: str = "contiguous"
     ) -> None:
@@ -161,6 +164,8 @@ class Step:
     """Raw inputs whose labels are hidden."""
     validation: tuple[Tensor, Tensor] | None = None
     """Raw inputs and labels of the validation part, for tasks that are defined on it."""
+    targets_BK: Tensor | None = None
+    """Of a regression the target, and what the loss made of all targets."""
 
     def noise(self, labels_B: Tensor) -> Tensor:
         """Return what the loss draws for a batch of labels."""
@@ -273,7 +278,8 @@ def train(
                 group["lr"] = lr * group.get("multiple", 1.0)
                 group["progress"] = (phase.first + state.step) / length
 
-            images, labels = sample.batch(batches["own"].step(state.step))
+            positions = batches["own"].step(state.step)
+            images, labels = sample.batch(positions)
             step = Step(
                 net, phase, sample, counts_C, weights_C, state.step, images, labels,
                 stream=partial(_stream, stage, number, seed, state.step),
@@ -281,6 +287,7 @@ def train(
                 unlabelled_B=unlabelled.batch(batches["unlabelled"].step(state.step))[0]
                 if unlabelled and "unlabelled" in batches else None,
                 validation=run.hooks.get("validation"),
+                targets_BK=None if sample.targets is None else sample.targets[positions],
             )  # fmt: skip
             for p in parameters:  # as `zero_grad`, whose bookkeeping takes 6 % of a small network's step
                 p.grad = None
@@ -341,7 +348,7 @@ def _batches(phase: Phase, sample: Sample, unlabelled: Sample | None, key: tuple
     """Return the batches of labelled rows, of mixing's partners, and of unlabelled rows, as far as a phase has them."""
     stage, seed, number = key
     steps, found = (phase.batch_size, phase.steps), {}
-    found["own"] = Batches(phase.sampler, *steps, sample.labels, (stage, str(number), seed))
+    found["own"] = Batches(phase.sampler, *steps, drawn_by(phase.sampler, sample), (stage, str(number), seed))
     if hasattr(phase.mixing, "partners"):
         found["others"] = Batches(phase.mixing.partners(), *steps, sample.labels, (stage, f"{number}-partners", seed))
     if unlabelled is not None and (ratio := getattr(phase.task, "unlabelled_ratio", 0)):
@@ -349,6 +356,13 @@ def _batches(phase: Phase, sample: Sample, unlabelled: Sample | None, key: tuple
         plain = registry.build("samplers", {"name": "none"})
         found["unlabelled"] = Batches(plain, size, phase.steps, unlabelled.labels, key_of)
     return found
+
+
+def drawn_by(sampler: Any, sample: Sample) -> Tensor:
+    """Return what a sampler draws by: labels, or the targets of a regression."""
+    if getattr(sampler, "by_target", False) and sample.targets is not None:
+        return sample.targets[:, 0]
+    return sample.labels
 
 
 def optimizer_over(parameters: dict[str, nn.Parameter], phase: Phase) -> torch.optim.Optimizer:
@@ -386,7 +400,7 @@ def row(
         "step": state.step,
         "epoch": round(epoch, 4),
         "loss": state.loss_sum / since,
-        "accuracy": state.hits / (since * phase.batch_size),
+        "accuracy": None if hasattr(phase.loss, "outputs") else state.hits / (since * phase.batch_size),
         "lr": lr,
         "val_balanced_accuracy": val,
     }

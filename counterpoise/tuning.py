@@ -11,6 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from counterpoise.claims import COSTS
 from counterpoise.errors import UserError
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def choose(table: pd.DataFrame, metric: str, tuned: list[str]) -> dict[str, Conf
         raise UserError(f"tune: no validation {metric} of case {missing[0]}; set `validation` in the base")
     found = {}
     for case, rows in held.groupby("case", sort=False):
-        means = rows.groupby(tuned, sort=False)["value"].mean().sort_values(ascending=False, kind="stable")
+        means = rows.groupby(tuned, sort=False)["value"].mean().sort_values(ascending=metric in COSTS, kind="stable")
         trials = [dict(zip(tuned, key if isinstance(key, tuple) else (key,), strict=True)) for key in means.index]
         scores = [{**trial, metric: round(float(value), 4)} for trial, value in zip(trials, means, strict=True)]
         found[str(case)] = {"chosen": trials[0], "trials": scores}

@@ -8,6 +8,7 @@ Contract of `Method`:
   Linear and long-tailed: the order runs from the most to the least frequent class.
 - `priority(labels_N) -> priority_N`, where a method says which rows: those of a class are taken in this order, least
   first, and `order_C` is 0 .. C - 1, for every seed. Without it a seed draws the order of the classes and of the rows.
+- `ordered`, where a method has it: `order_C` is 0 .. C - 1 for every seed, though the rows of a class are drawn.
 - `per_class`: examples of the largest class. None means as many as every class can give, so that the shape
   does not depend on which class is drawn for which place.
 

@@ -7,6 +7,8 @@ A classical method sets `classical = True` and has `fit(x_ND, y_N, seed, weights
 (those that occur in y_N, in the order of their numbers) and `predict_proba(x_ND)`. It says whether rows may be
 weighted (`weighted`) and may hold NaN (`missing`; an ensemble on another model, where that one may), and in `search`,
 its own options first, which changes of options a search tries, in their order. It runs on one thread.
+With `regressor = True` it is for regressions: `fit(x_ND, target_N, seed, weights_N=None) -> estimator` with
+`predict(x_ND)`, of targets in standard deviations of the training part; it is not searched.
 
 An ensemble's file names the differences between its paper and its code, and its field `variant` chooses between them:
 "paper", "official_code", and "first_release" where the code that made a paper's numbers was another.

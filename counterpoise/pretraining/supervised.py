@@ -34,7 +34,8 @@ class Method:
         if hasattr(mixing, "mix"):
             return self._mixed(step, mixing, rows)
         x_B, labels_B = (step.inputs_B, step.labels_B) if rows is None else (step.inputs_B[rows], step.labels_B[rows])
-        return criterion(step, step.net.encoder(x_B), labels_B)
+        targets_BK = step.targets_BK if rows is None or step.targets_BK is None else step.targets_BK[rows]
+        return criterion(step, step.net.encoder(x_B), labels_B, targets_BK)
 
     def criterion(self, step: "Step", features_BD: Tensor, labels_B: Tensor) -> Pair:
         """Return the phase's loss at features of the encoder and the right answers, for tasks of other kinds."""
@@ -68,7 +69,7 @@ class Method:
         return torch.stack(losses).sum(), torch.stack(hits).sum()
 
 
-def criterion(step: "Step", features_BD: Tensor, labels_B: Tensor) -> Pair:
+def criterion(step: "Step", features_BD: Tensor, labels_B: Tensor, targets_BK: Tensor | None = None) -> Pair:
     """Return the phase's loss at features of the encoder, given whatever it asks for, and the right answers."""
     phase, loss = step.phase, step.phase.loss
     uses = getattr(loss, "uses", ())
@@ -80,10 +81,14 @@ def criterion(step: "Step", features_BD: Tensor, labels_B: Tensor) -> Pair:
             "progress": lambda: step.progress,
             "noise": lambda: step.noise(labels_B),
             "extra": lambda: step.net.extra,
+            "target_B": lambda: targets_BK[:, 0],  # type: ignore[index]
+            "importance_BK": lambda: targets_BK[:, 1:],  # type: ignore[index]
         }
         return loss(outputs_BC, labels_B, step.counts_C, **{name: given[name]() for name in uses})
 
     outputs = step.net.head(features_BD)
+    if hasattr(loss, "outputs"):  # a value is not right or wrong
+        return of(outputs, features_BD), torch.zeros((), dtype=torch.int64, device=outputs.device)
     if phase.ensemble is None:
         return of(outputs, features_BD), (scores(loss, outputs).argmax(1) == labels_B).sum()
     value = phase.ensemble.loss(outputs, features_BD, labels_B, step.counts_C, of, progress=step.progress)

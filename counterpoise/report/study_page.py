@@ -147,8 +147,8 @@ def _results(study: Json, table: pd.DataFrame, summary: Cells, titles: dict[str,
 
     primary, selection = study["primary"]["metric"], study["primary"]["selection"]
     columns = [(selection, "test", primary)]
-    columns += [("last", "test", m) for m in words.MAIN if ("last", "test", m) not in columns]
-    columns.append(("last", "train", "accuracy"))
+    columns += [("last", "test", m) for m in words.main(primary) if ("last", "test", m) not in columns]
+    columns.append(("last", "train", words.on_training(primary)))
     overall, groups = summaries.over_points(table), []
     measured_points = table["point"].nunique()
     over = "Over all grid points"
@@ -181,7 +181,8 @@ def _more(study: Json, summary: Cells) -> list[Json]:
     """Return the tables behind the main one: every metric on test, and the other parts and selections."""
     there = list(dict.fromkeys(key[2:] for key in summary))
     test = [("last", "test", metric) for metric in words.METRICS if ("last", "test", metric) in there]
-    few = {study["primary"]["metric"], "accuracy", "balanced_accuracy"}
+    primary = study["primary"]["metric"]
+    few = {primary, words.on_training(primary), *words.main(primary)[:2]}
     other = [
         (selection, split, metric)
         for selection, split, metric in there

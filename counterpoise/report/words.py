@@ -29,8 +29,19 @@ METRICS = {
     "precision": "precision of the positive class",
     "positive_recall": "recall of the positive class",
     "average_precision": "average precision of the positive class",
+    "balanced_rmse": "balanced RMSE",
+    "relative_rmse": "relative RMSE",
+    "relative_balanced_rmse": "relative balanced RMSE",
+    "relative_few_rmse": "relative tail RMSE",
+    "balanced_mae": "balanced mean absolute error",
+    **{
+        f"{part}{name}": f"{where}{said}"
+        for name, said in (("rmse", "RMSE"), ("mae", "mean absolute error"), ("pearson", "correlation"))
+        for part, where in (("", ""), ("many_", "head "), ("medium_", "middle "), ("few_", "tail "))
+    },
 }
 MAIN = ("balanced_accuracy", "accuracy", "auc_ovr", "macro_f1", "many_recall", "few_recall")
+MAIN_OF_TARGETS = ("balanced_rmse", "rmse", "mae", "pearson", "many_rmse", "few_rmse")
 SPLITS = {
     "test": "test",
     "val": "validation",
@@ -69,6 +80,16 @@ STATUS = {"missing": "not computed", "failed": "failed", "skipped": "skipped", "
 def metric(name: str) -> str:
     """Return a metric's name for people."""
     return METRICS.get(name, name.replace("_", " "))
+
+
+def main(primary: str) -> tuple[str, ...]:
+    """Return the metrics that a study's table shows beside its primary one."""
+    return MAIN_OF_TARGETS if primary.endswith(("rmse", "mae", "pearson")) else MAIN
+
+
+def on_training(primary: str) -> str:
+    """Return the metric that says how well the training part was learned."""
+    return "accuracy" if main(primary) is MAIN else "rmse"
 
 
 def plain(name: str) -> str:

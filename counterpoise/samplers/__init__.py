@@ -8,6 +8,7 @@ Contract of `Method`:
   seed at each call: whatever must not change between epochs (which rows are copied or dropped) is drawn from it.
   `shuffle` is a fresh generator with a seed of its own for each epoch. Nothing else is random, so that a resumed
   run draws the same.
+- `by_target` (only where it is true): of a regression `draw` is given the targets in place of `labels_N`.
 - `multiple` (only samplers that draw in blocks): a batch must hold a multiple of so many examples.
 - `resample(x_ND, y_N, columns, random) -> (x_MD, y_M)` in place of `draw`: rows made, or chosen by their values, once a
   seed, before training; of a table as the preprocessing leaves it (`columns` describes it), images as x_NCHW.

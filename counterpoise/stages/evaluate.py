@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from counterpoise.rebalancing import Rule
 
 Part = tuple[int, str, str]  # seed, selection, split
-GAPS = ("accuracy", "balanced_accuracy", "few_recall", "many_recall")
+GAPS = ("accuracy", "balanced_accuracy", "few_recall", "many_recall", "rmse", "balanced_rmse", "few_rmse", "many_rmse")
 KEY = b"counterpoise"
 METRICS = {"seed": "int32", "selection": "str", "split": "str", "metric": "str", "class": "str", "value": "float64"}
 CONFUSION = {
@@ -52,7 +52,10 @@ def run(cfg: dict[str, Any], *, predictions: Path, out: Path, spec: records.Json
         section = cfg["evaluate"]
         if section["test_factor"] > 1:
             frame = shifted(frame, meta, section["test_factor"], section["test_order"])
-        metrics, confusion = evaluate(frame, meta, registry.build("rebalancing", section["rebalancing"]))
+        if "target" in meta:
+            metrics, confusion = evaluate_values(frame, meta), _frame([], CONFUSION)
+        else:
+            metrics, confusion = evaluate(frame, meta, registry.build("rebalancing", section["rebalancing"]))
         records.write(out / "confusion.parquet", lambda p: confusion.to_parquet(p, index=False))
         records.write(out / "metrics.parquet", lambda p: metrics.to_parquet(p, index=False))
 
@@ -124,12 +127,36 @@ def evaluate(predictions: pd.DataFrame, meta: records.Json, method: Any) -> tupl
             matrix_CC = metrics.confusion(labels_N, scores.decision_BC)
             confused += [(*part, i, j, int(matrix_CC[i, j])) for i, j in matrix_CC.nonzero().tolist()]
     _add_diverged(measured, meta)
-    if not parts or any(
-        selection.startswith("step") for _, selection, _ in parts
-    ):  # all diverged: their curves are flat
+    return _finished(measured, set(parts), meta), _frame(confused, CONFUSION)
+
+
+def evaluate_values(predictions: pd.DataFrame, meta: records.Json) -> pd.DataFrame:
+    """Return the metrics of predicted values; a seed that diverged has predicted the mean, and is scored on that."""
+    import torch
+
+    from counterpoise import metrics
+
+    torch.set_num_threads(1)
+    measured: dict[Part, Values] = {}
+    for key, rows in predictions.groupby(["seed", "selection", "split"], observed=True):
+        seed, selection, split = cast("Part", key)
+        target_N, value_N, bin_N = (torch.from_numpy(rows[n].to_numpy(copy=True)) for n in ("target", "value", "label"))
+        if not value_N.isfinite().all():
+            raise ImpossibleCell(f"seed {seed}, {selection}, {split}: values that are not finite")
+        design_C = torch.tensor(meta["design_counts"][str(seed)])
+        try:
+            measured[int(seed), selection, split] = metrics.compute_values(target_N, value_N, bin_N, design_C)
+        except ImpossibleCell as reason:
+            raise ImpossibleCell(f"seed {seed}, {selection}, {split}: {reason}") from None
+    return _finished(measured, set(measured), meta)
+
+
+def _finished(measured: dict[Part, Values], parts: set[Part], meta: records.Json) -> pd.DataFrame:
+    """Return the table of what was measured, with the best of snapshots and the gaps; `parts` are those predicted."""
+    if not parts or any(selection.startswith("step") for _, selection, _ in parts):  # all diverged: flat curves
         _add_best(measured)
     _add_gaps(measured)
-    return _frame(_rows(measured, meta["classes"]), METRICS), _frame(confused, CONFUSION)
+    return _frame(_rows(measured, meta["classes"]), METRICS)
 
 
 def parts_of(predictions: pd.DataFrame, num_classes: int) -> dict[Part, tuple[Tensor, Tensor]]:
@@ -206,7 +233,7 @@ def _add_gaps(measured: dict[Part, Values]) -> None:
     for seed in {part[0] for part in measured}:
         train, test = (measured.get((seed, "last", split)) for split in ("train", "test"))
         if train and test:
-            gaps = {(name, None): _less(train[name, None], test[name, None]) for name in GAPS}
+            gaps = {(name, None): _less(train[name, None], test[name, None]) for name in GAPS if (name, None) in train}
             measured[seed, "last", "train-test"] = cast("Values", gaps)
 
 

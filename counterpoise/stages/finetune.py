@@ -37,7 +37,8 @@ def run(
     """Write `model.safetensors`, `history.jsonl`, `predictions.parquet` and `run.json` to `out`.
 
     `start` is the block of the pretraining cell, or None. A seed whose loss is not finite, whose pretraining
-    diverged, or that ends at chance level on its own training data leaves no predictions: `diverged` says why.
+    diverged, or that ends at chance level on its own training data leaves no predictions: `diverged` says why. Of a
+    regression it predicts the mean of the training targets instead, which is what chance means there.
     """
     train.one_thread()
     empty = {
@@ -76,6 +77,8 @@ def run(
                 if reason:
                     result["diverged"][str(seed)] = reason
                     table.drop(seed)
+                    if inputs.scale:
+                        table.add_constant(inputs.scale.mean)
             table.seen[str(seed)] = state.seen
             count_work(result, state, len(inputs.train[0]), cfg["finetune"]["batch_size"])
         checkpoints.save(out / "model.safetensors", tensors)
@@ -111,7 +114,9 @@ def _prepare(
     rows, seed, counts = inputs.rows(), inputs.seed, inputs.counts
     section, strategy = cfg["finetune"], build("finetuning", cfg["finetune"]["method"])
     replicate = f"-replicate-{section['replicate']}" if section["replicate"] else ""
-    net = network_of(cfg, inputs.pool.shape[1:], len(counts), seed, f"train{replicate}")
+    named_loss = build("losses", section["loss"])
+    outputs_of_head = getattr(named_loss, "outputs", int)(len(counts))
+    net = network_of(cfg, inputs.pool.shape[1:], outputs_of_head, seed, f"train{replicate}")
     if given is not None:
         mine = checkpoints.under(f"{seed}/", given)
         if not mine:
@@ -129,8 +134,14 @@ def _prepare(
 
     def logits(x: np.ndarray, ids: np.ndarray) -> np.ndarray:
         out = outputs(x, ids)
+        if inputs.scale:
+            return inputs.scale.restored(out[:, :1])
         return (out if ensemble is None else ensemble.combine(out)).numpy()
 
+    if inputs.scale:
+        target_N = inputs.scale.standardised(inputs.targets("train", rows.ids.numpy()))
+        made = [named_loss.importance(target_N)] if hasattr(named_loss, "importance") else []
+        rows.targets = torch.from_numpy(np.column_stack([target_N, *made])).float()
     drawn = resampled(build("samplers", cfg["sample"]), rows, inputs.fitted[1], seed)
     if hasattr(strategy, "open"):
         strategy.open(net, drawn, counts)
@@ -176,7 +187,7 @@ def _fit_classical(cfg: dict, inputs: Inputs, table: Predictions) -> tuple[State
 
     Of a cross-validation the training rows are predicted out of fold only: it has many folds.
     """
-    state, predict, out_of_fold, search = fitting.fit(cfg, inputs)
+    state, predict, out_of_fold, search = (fitting.fit_target if inputs.scale else fitting.fit)(cfg, inputs)
     if not inputs.is_split:
         table.add("train", *inputs.train, predict(inputs.raw_pool[inputs.train[0]]))
     if out_of_fold is not None:

@@ -1,7 +1,8 @@
 """Stage preprocess: decode a data set, check that it is the published one, set its test part aside, pool.
 
 Writes `train_x.npy`, `train_y.npy`, `test_x.npy`, `test_y.npy` (memory-mappable, not standardised) and
-`meta.json` {name, classes, shape of one example, kind, data_hash of the data set; columns of a table}.
+`meta.json` {name, classes, shape of one example, kind, data_hash of the data set; columns of a table; target}. Where
+there is a target, its values are `train_t.npy` and `test_t.npy`, and its bins are the classes of `train_y`, `test_y`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from counterpoise import data, records, registry
+from counterpoise import data, records, registry, targets
 from counterpoise.datasets import _images
 from counterpoise.errors import UserError
 
@@ -24,13 +25,19 @@ def run(cfg: dict[str, Any], *, out: Path, spec: dict[str, Any]) -> None:
     """Write the arrays of `cfg["data"]` to `out`; raise UserError if a file is missing or not the published one."""
     with records.job(out, spec, {}):
         arrays, meta = decode(cfg["data"])
+        if "target" in meta:
+            train_x, train_t, test_x, test_t = arrays
+            edges_E = targets.edges(train_t, len(meta["classes"]))
+            arrays = train_x, targets.bins(train_t, edges_E), test_x, targets.bins(test_t, edges_E)
+            records.write_array(out / "train_t.npy", train_t)
+            records.write_array(out / "test_t.npy", test_t)
         for part, array in zip(PARTS, arrays, strict=True):
             records.write_array(out / f"{part}.npy", array)
         records.write_json(out / "meta.json", meta)
 
 
 def decode(spec: dict[str, Any]) -> tuple[tuple[np.ndarray, ...], dict[str, Any]]:
-    """Return the four arrays of a data set as training will see them before standardisation, and their meta data."""
+    """Return the four arrays that a data set reads, images pooled, and their meta data."""
     name, dataset = spec["name"], registry.build("datasets", spec)
     train_x, train_y, test_x, test_y = dataset.read(
         partial(data.locate, getattr(dataset, "folder", name), dataset.files)
@@ -49,4 +56,6 @@ def decode(spec: dict[str, Any]) -> tuple[tuple[np.ndarray, ...], dict[str, Any]
     }
     if hasattr(dataset, "columns"):
         meta["columns"] = [asdict(column) for column in dataset.columns]
+    if hasattr(dataset, "quantity"):
+        meta["target"] = dataset.quantity
     return (train_x, train_y, test_x, test_y), meta

@@ -155,8 +155,8 @@ def _draw(cfg: dict[str, Any], y_N: np.ndarray, classes: int, seed: int) -> Spli
 
 
 def class_order(cfg: dict[str, Any], classes: int, seed: int) -> np.ndarray:
-    """Return the class ids in the order that the imbalance gets: drawn, unless it says itself which rows to take."""
-    if hasattr(_imbalance(cfg), "priority"):
+    """Return the class ids in the order that the imbalance gets: drawn, unless it says which rows, or goes in order."""
+    if hasattr(_imbalance(cfg), "priority") or getattr(_imbalance(cfg), "ordered", False):
         return np.arange(classes)
     return streams.numpy("sample", "class_order", seed).permutation(classes)
 
