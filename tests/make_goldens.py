@@ -16,6 +16,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import fields
 from functools import cache
 from pathlib import Path
@@ -75,6 +76,9 @@ NEEDED: dict[str, list[dict[str, Any]]] = {
     "models.random_forest": [{}, {"max_depth": 2, "max_features": 0.5}],
     "models.extra_trees": [{}, {"max_depth": 2, "max_features": 0.5}],
     "models.balanced_random_forest": [{}, {"max_depth": 2, "max_features": 0.5}],
+    "samplers.stratified_batches": [{"groups": 6}],
+    "models.forest_regressor": [{"n_estimators": 5, "max_features": 0.5}],
+    "models.lightgbm_regressor": [{"min_child_samples": 3}],
     "models.gradient_boosting": [{"min_samples_leaf": 3}],
     "models.lightgbm": [{"min_child_samples": 3}],
     "optimizers.sgd_swa": [{"every": 2}],
@@ -153,9 +157,16 @@ def trained(
     kinds = PARTS | {"task": kind_of_task}
     part = {role: registry.build(kind, spec[role]) for role, kind in kinds.items()}
     sample = rows(16 if spec["model"]["name"] == "lenet5" else 8)
+    outputs = getattr(part["loss"], "outputs", int)(len(COUNTS))
+    if hasattr(part["loss"], "outputs"):  # of a regression: the brightness of an image
+        sample = copy(sample)
+        brightness = sample.raw.mean((1, 2, 3))
+        target = (brightness - brightness.mean()) / brightness.std()
+        made = [part["loss"].importance(target.numpy())] if hasattr(part["loss"], "importance") else []
+        sample.targets = torch.from_numpy(np.column_stack([target.numpy(), *made]))
     head = part["task"] if hasattr(part["task"], "head") else part["head"]
     experts = getattr(part["ensemble"], "experts", 1)
-    net = build_network(part["model"], head, tuple(sample.raw.shape[1:]), len(COUNTS), 0, experts=experts)
+    net = build_network(part["model"], head, tuple(sample.raw.shape[1:]), outputs, 0, experts=experts)
     if start is not None:
         net.encoder.load_state_dict(start.encoder.state_dict())
         if not part["strategy"].fresh_head:
@@ -180,7 +191,7 @@ def trained(
         strategy.close(net, sample, counts)
     numbers = {
         "loss": [row["loss"] for row in history],
-        "hits": [round(row["accuracy"] * BATCH) for row in history],
+        "hits": [round((row["accuracy"] or 0) * BATCH) for row in history],
         "seen": state.seen,
         "weights": {name: summary(p.detach()) for name, p in net.named_parameters()},
     }
@@ -226,6 +237,8 @@ def model(spec: dict[str, Any]) -> Any:
     x, y = rows(8).raw.flatten(1)[:, :4].numpy(), rows(8).labels.numpy()
     if getattr(built, "binary", False):
         y = (y > 0).astype(np.int64)
+    if getattr(built, "regressor", False):
+        return built.fit(x[:40], x[:40].sum(1) ** 2, 0).predict(x[40:]).tolist()
     return built.fit(x[:40], y[:40], 0).predict_proba(x[40:]).tolist()
 
 
@@ -265,7 +278,8 @@ def preprocessing(spec: dict[str, Any]) -> Any:
     method, columns = registry.build("preprocessing", spec), TYPED
     if spec["name"] == "variance_selection":  # of numbers alone
         x, columns = rows(8).raw.flatten(1)[:, : len(NUMBERS)].numpy(), NUMBERS
-    fitted = method.fit(x[::2], columns)
+    given = (rows(8).raw.mean((1, 2, 3)).numpy()[::2], 0) if getattr(method, "supervised", False) else ()
+    fitted = method.fit(x[::2], columns, *given)
     made = fitted(x[1::2])
     return [[column.name for column in fitted.columns], [summary(torch.tensor(c)) for c in np.nan_to_num(made.T)]]
 

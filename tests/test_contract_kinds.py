@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.func import functional_call, grad, stack_module_state, vmap
 
-from counterpoise import registry, train
+from counterpoise import registry, targets, train
 from counterpoise.columns import Column
 from counterpoise.errors import ImpossibleCell, UserError
 from counterpoise.network import build as build_network
@@ -90,10 +90,15 @@ def test_a_data_set_that_comes_in_a_package_is_what_it_says(name):
     train_x, train_y, test_x, test_y = data.read(None)
     assert train_x.shape[1:] == test_x.shape[1:] == data.shape
     assert train_x.dtype == test_x.dtype
-    assert train_x.dtype in (np.uint8, np.float32)
+    assert train_x.dtype in ((np.float64,) if hasattr(data, "columns") else (np.uint8, np.float32))
+    if hasattr(data, "quantity"):
+        assert train_y.dtype == test_y.dtype == np.float64
+        edges = targets.edges(train_y, len(data.classes))
+        train_y, test_y = targets.bins(train_y, edges), targets.bins(test_y, edges)
     assert train_y.dtype == test_y.dtype == np.int64
     assert np.bincount(train_y).tolist() == list(data.train_counts)
-    assert set(test_y.tolist()) == set(range(len(data.classes)))
+    if len(test_y) or not hasattr(data, "columns"):
+        assert set(test_y.tolist()) == set(range(len(data.classes)))
 
 
 # Imbalance ---------------------------------------------------------------------------------------------------
@@ -230,9 +235,20 @@ def batch(case, seed=0, scale=1.0, dtype=torch.float64):
 FEATURES = 6
 
 
+def batch_of(name, case, seed=0, dtype=torch.float64):
+    """Return a batch with as many outputs as the head of a loss has."""
+    _, labels, counts = batch(case, seed, dtype=dtype)
+    width = getattr(build("losses", name), "outputs", int)(len(counts))
+    return normal(len(labels), width, seed=seed, dtype=dtype), labels, counts
+
+
+def target_of(labels, dtype):
+    return labels.to(dtype) + 0.3 * normal(len(labels), seed=9, dtype=dtype)
+
+
 def scored(name, case, seed=0, dtype=torch.float64):
     """Return logits, labels, counts and the loss as a function of these three, given whatever else it asks for."""
-    logits, labels, counts = batch(case, seed, dtype=dtype)
+    logits, labels, counts = batch_of(name, case, seed, dtype)
     loss = build("losses", name)
     given = {
         "class_weights_C": lambda: None,
@@ -240,6 +256,8 @@ def scored(name, case, seed=0, dtype=torch.float64):
         "progress": lambda: 0.9,
         "noise": lambda: loss.draw(labels, counts, seeded(5)).to(dtype),
         "extra": lambda: extra_of(loss, len(counts)).to(dtype),
+        "target_B": lambda: target_of(labels, dtype),
+        "importance_BK": lambda: torch.from_numpy(loss.importance(target_of(labels, dtype).numpy())).to(dtype),
     }
     given = {key: given[key]() for key in getattr(loss, "uses", ())}
     return logits, labels, counts, lambda z, y, n, **changed: loss(z, y, n, **given | changed)
@@ -251,11 +269,22 @@ def extra_of(loss, classes):
         return loss.module(FEATURES, classes)
 
 
+def of_target(name, labels):
+    """Return what a loss of a regression is given beside the outputs."""
+    loss, target = build("losses", name), target_of(labels, torch.float64)
+    given = {"target_B": target} if hasattr(loss, "outputs") else {}
+    return given | (
+        {"importance_BK": torch.from_numpy(loss.importance(target.numpy()))} if hasattr(loss, "importance") else {}
+    )
+
+
 @each("losses")
 def test_a_loss_asks_for_what_there_is(name):
     loss = build("losses", name)
     uses = set(getattr(loss, "uses", ()))
-    assert uses <= {"class_weights_C", "features_BD", "progress", "noise", "extra"}
+    assert uses <= {"class_weights_C", "features_BD", "progress", "noise", "extra", "target_B", "importance_BK"}
+    assert ("target_B" in uses) == hasattr(loss, "outputs")
+    assert ("importance_BK" in uses) == hasattr(loss, "importance")
     assert ("noise" in uses) == hasattr(loss, "draw")
     assert ("extra" in uses) == hasattr(loss, "module")
 
@@ -312,13 +341,14 @@ def test_a_loss_says_when_it_is_not_a_number_and_takes_a_batch_of_one(name):
     alone = {"features_BD": normal(1, FEATURES)} if "features_BD" in getattr(build("losses", name), "uses", ()) else {}
     if hasattr(build("losses", name), "draw"):
         alone["noise"] = build("losses", name).draw(labels[3:4], counts, seeded(5))
+    alone |= of_target(name, labels[3:4])
     assert loss(logits[3:4], labels[3:4], counts, **alone).isfinite()
 
 
 @each("losses")
 @every_count
 def test_a_loss_can_be_mapped_over_networks(name, case):
-    stacked = torch.stack([batch(case, seed=s)[0] for s in range(3)])
+    stacked = torch.stack([batch_of(name, case, seed=s)[0] for s in range(3)])
     _, labels, counts, loss = scored(name, case)
     for function in (loss, grad(loss)):
         together = vmap(function, in_dims=(0, None, None))(stacked, labels, counts)
@@ -331,13 +361,14 @@ def test_a_loss_can_be_mapped_over_networks(name, case):
 @each("losses")
 def test_a_loss_neither_names_a_device_nor_looks_at_values(name):
     # tensors without data: whatever asks for a value, or mixes in a tensor of the CPU, fails here
-    logits, labels, counts = (t.to("meta") for t in batch("three"))
+    logits, labels, counts = (t.to("meta") for t in batch_of(name, "three"))
     uses = getattr(build("losses", name), "uses", ())
     features = {"features_BD": normal(6, FEATURES).to("meta")} if "features_BD" in uses else {}
     if "noise" in uses:
         features["noise"] = build("losses", name).draw(*batch("three")[1:], seeded()).to("meta")
     if "extra" in uses:
         features["extra"] = extra_of(build("losses", name), 3).to("meta")
+    features |= {key: value.to("meta") for key, value in of_target(name, batch("three")[1]).items()}
     loss = scored(name, "three")[3]
     assert loss(logits, labels, counts, **features).device.type == "meta"
 
@@ -435,7 +466,8 @@ def test_what_does_not_say_that_it_takes_images_takes_a_table(kind):
 
 SHAPES = [(1, 28, 28), (3, 32, 32), (1, 16, 16), (1, 14, 14), (1, 8, 8), (1, 4, 4), (1, 2, 2), (1, 1, 1), (30,), (1,)]
 NEURAL = [n for n in registry.names("models") if not getattr(registry.method("models", n), "classical", False)]
-CLASSICAL = [n for n in registry.names("models") if n not in NEURAL]
+REGRESSORS = [n for n in registry.names("models") if hasattr(registry.method("models", n), "regressor")]
+CLASSICAL = [n for n in registry.names("models") if n not in (*NEURAL, *REGRESSORS)]
 
 
 def net_of(name, shape, seed=0):
@@ -485,6 +517,23 @@ def test_a_classical_model_gives_probabilities_that_follow_from_the_seed(name):
     assert given[0].shape == (7, classes)
     assert np.allclose(given[0].sum(1), 1)
     assert np.array_equal(given[0], given[1])
+
+
+@pytest.mark.parametrize("name", REGRESSORS)
+def test_a_regressor_gives_values_that_follow_from_the_seed_and_takes_weights_as_it_says(name):
+    model = build("models", name)
+    x = normal(60, 3).numpy()
+    target = x @ [3.0, -1.0, 0.0] + 5
+    with global_randomness_untouched():
+        given = [model.fit(x, target, seed).predict(x[:50]) for seed in (0, 0)]
+    assert given[0].shape == (50,)
+    assert np.array_equal(given[0], given[1])
+    assert np.corrcoef(given[0], target[:50])[0, 1] > 0.7
+    weighted = model.fit(x, target, 0, np.where(target > 5, 100.0, 1e-3)).predict(x[:50])
+    assert model.weighted != np.array_equal(weighted, given[0])
+    if model.missing:
+        x[3, 1] = np.nan
+        assert np.isfinite(model.fit(x, target, 0).predict(x)).all()
 
 
 # Optimisers and schedules ------------------------------------------------------------------------------------

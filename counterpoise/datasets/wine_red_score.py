@@ -33,7 +33,7 @@ class Method:
     quantity: ClassVar[str] = "score"
     columns: ClassVar[tuple[Column, ...]] = registry.method("datasets", "wine_quality_red").columns
     shape: ClassVar[tuple[int, ...]] = (11,)
-    data_hash: ClassVar[str] = "0"
+    data_hash: ClassVar[str] = "e445e4de50cf79b4451f368a43a1830a0ab3cefb9853c1f96c8c7038d7066f03"
     folder: ClassVar[str] = "wine_quality_red"
     files: ClassVar[Files] = registry.method("datasets", "wine_quality_red").files
 

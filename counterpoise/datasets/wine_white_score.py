@@ -33,7 +33,7 @@ class Method:
     quantity: ClassVar[str] = "score"
     columns: ClassVar[tuple[Column, ...]] = registry.method("datasets", "wine_quality_white").columns
     shape: ClassVar[tuple[int, ...]] = (11,)
-    data_hash: ClassVar[str] = "0"
+    data_hash: ClassVar[str] = "a1e5933be8823597f8c066b8ec1d8be1c01cc2660a44c2053cc05a855fadc0af"
     folder: ClassVar[str] = "wine_quality_white"
     files: ClassVar[Files] = registry.method("datasets", "wine_quality_white").files
 

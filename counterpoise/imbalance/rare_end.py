@@ -26,7 +26,7 @@ class Method:
     version: ClassVar[int] = 1
     ordered: ClassVar[bool] = True
 
-    factor: Annotated[float, Interval(ge=1)] = 1000.0
+    factor: Annotated[float, Interval(ge=1)] = 100.0
     """Largest count over smallest count."""
     per_class: Annotated[int, Interval(ge=1)] | None = None
     """Examples of the largest class; None: as many as every class can give."""

@@ -57,6 +57,7 @@ def render(study: Json, document: Json, found: list[tables.Row], table: pd.DataF
         classes=_classes(study, counts, hardest, titles, draw) if len(counts) else None,
         learning=_learning(study, curves, table, hardest, titles, draw),
         final=_end_of_training(study, curves),
+        has_target=words.main(study["primary"]["metric"]) is words.MAIN_OF_TARGETS,
         matrices=_matrices(study, found, counts, hardest, titles) if len(counts) else None,
         costs=_costs(study, tables.work(found)),
         gaps=document["gaps"],
@@ -170,10 +171,8 @@ def _results(study: Json, table: pd.DataFrame, summary: Cells, titles: dict[str,
 
 
 def _column(selection: str, split: str, metric: str, primary: str = "last") -> str:
-    name = words.metric(metric)
+    name = words.metric(metric) if split == "test" else f"{words.SPLITS[split]} {words.metric(metric)}"
     name = name[:1].upper() + name[1:]
-    if split != "test":
-        name = f"{words.SPLITS[split]} {words.metric(metric)}".capitalize()
     return name if selection == "last" else f"{name}, {words.SELECTIONS[selection]}"
 
 
@@ -245,7 +244,12 @@ def _end_of_training(study: Json, curves: pd.DataFrame) -> list[Json]:
     n = last.groupby(["case", "point"]).size()
     keys = dict.fromkeys((e["case"], e["point"]) for e in study["entries"])
     return [
-        {"case": key[0], "point": key[1], "n": int(n[key]), **{k: float(v) for k, v in rows.loc[key].items()}}
+        {
+            "case": key[0],
+            "point": key[1],
+            "n": int(n[key]),
+            **{k: None if v != v else float(v) for k, v in rows.loc[key].items()},
+        }
         for key in keys
         if key in rows.index
     ]
