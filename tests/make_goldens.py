@@ -77,6 +77,7 @@ NEEDED: dict[str, list[dict[str, Any]]] = {
     "models.extra_trees": [{}, {"max_depth": 2, "max_features": 0.5}],
     "models.balanced_random_forest": [{}, {"max_depth": 2, "max_features": 0.5}],
     "samplers.stratified_batches": [{"groups": 6}],
+    "losses.regression_plus_classification": [{"weight": 0.3}, {"weight": 0.3, "variant": "official_code"}],
     "models.forest_regressor": [{"n_estimators": 5, "max_features": 0.5}],
     "models.lightgbm_regressor": [{"min_child_samples": 3}],
     "models.gradient_boosting": [{"min_samples_leaf": 3}],
@@ -281,7 +282,9 @@ def preprocessing(spec: dict[str, Any]) -> Any:
     given = (rows(8).raw.mean((1, 2, 3)).numpy()[::2], 0) if getattr(method, "supervised", False) else ()
     fitted = method.fit(x[::2], columns, *given)
     made = fitted(x[1::2])
-    return [[column.name for column in fitted.columns], [summary(torch.tensor(c)) for c in np.nan_to_num(made.T)]]
+    own = [summary(torch.tensor(c)) for c in fitted.made_of_training.T] if given else []
+    held = [summary(torch.tensor(c)) for c in np.nan_to_num(made.T)]
+    return [[column.name for column in fitted.columns], held, *([own] if given else [])]
 
 
 def splitting(spec: dict[str, Any]) -> Any:

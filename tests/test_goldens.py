@@ -62,6 +62,7 @@ SILENT = {
     ("models.gradient_boosting", "n_estimators"),
     ("models.gradient_boosting", "max_leaf_nodes"),
     ("models.lightgbm", "num_leaves"),
+    ("models.lightgbm_regressor", "num_leaves"),
     ("models.logistic_regression", "max_iter"),
     ("models.xgboost", "max_depth"),
     ("splits.grouped_k_fold", "column"),
