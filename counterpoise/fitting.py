@@ -112,7 +112,9 @@ def estimate(
     return model.fit(x_NF, y_N, seed, *extra), seen_C
 
 
-def fit_target(cfg: dict[str, Any], inputs: Inputs) -> tuple[State, Predict, None, dict[str, Any]]:
+def fit_target(
+    cfg: dict[str, Any], inputs: Inputs
+) -> tuple[State, Callable[[np.ndarray], np.ndarray], None, dict[str, Any]]:
     """Return, of a regression, the work done, the predictor of values in the target's units, and two times nothing."""
     began, model, scale = time.monotonic(), build("models", cfg["model"]), inputs.scale
     assert scale is not None

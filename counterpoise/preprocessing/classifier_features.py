@@ -1,6 +1,6 @@
 """Inputs by the type of each column, and beside them how likely the target is to lie below each of some thresholds.
 
-Source: Troisemaine and Lemaire 2022, "Construction de variables a l'aide de classifieurs comme aide a la regression",
+Source: Troisemaine and Lemaire 2021, "Construction de variables a l'aide de classifieurs comme aide a la regression",
 of which the abstract was at hand: thresholds from a discretised target, a classifier each, outputs appended.
 Shapes: x_ND, target_N -> x_NF; as `typed_columns`, and one probability for each threshold.
 Units: standard deviations of the training rows; probabilities.
