@@ -34,7 +34,7 @@ def pgd(
     follows the sign of the gradient, and every pixel stays within epsilon and between 0 and `white`.
     """
     start = torch.rand(images_B.shape, generator=generator, dtype=images_B.dtype) * 2 - 1
-    attacked = (images_B + epsilon * start.to(images_B.device)).clamp(0, white)
+    attacked = (images_B + epsilon * start.to(images_B.device, non_blocking=True)).clamp(0, white)
     for _ in range(steps):
         attacked.requires_grad_()
         (slope,) = torch.autograd.grad(loss(attacked), attacked)

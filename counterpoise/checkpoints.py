@@ -21,7 +21,7 @@ Tensors = dict[str, Tensor]
 def save(path: Path, tensors: Tensors, meta: dict[str, Any] | None = None) -> None:
     """Write tensors and JSON metadata atomically; equal content gives equal bytes."""
     text = {"counterpoise": json.dumps(meta or {}, sort_keys=True)}  # one key: the format does not order several
-    flat = {name: value.detach().contiguous() for name, value in tensors.items()}
+    flat = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     content = serialise(flat, metadata=text)  # written here, so that a full disk is an OSError
     records.write(path, lambda p: p.write_bytes(content))
 

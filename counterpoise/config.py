@@ -162,6 +162,12 @@ class Recipe:
     layout: Literal["contiguous", "channels_last"] = "contiguous"
     """How images lie in memory. Convolutions on a CPU like the channels of a pixel side by side: other rounding, less
     time."""
+    precision: Literal["float32", "bf16"] = "float32"
+    """What an encoder computes in while it is trained; bf16 halves the digits for tensor cores. Head, loss, weights and
+    predictions are float32 either way."""
+    compile: Literal["off", "default", "reduce-overhead"] = "off"
+    """Whether torch compiles the encoder for training, in which of its modes; the second is CUDA graphs. The first job
+    of a machine compiles for up to a minute, later ones find that in a cache."""
     sample: dict = _method("samplers", "none")
     """What fine-tuning's batches are drawn from."""
     pretrain: Pretrain

@@ -19,9 +19,9 @@ from counterpoise import streams
 from counterpoise.columns import Column
 from counterpoise.errors import ImpossibleCell
 from counterpoise.inputs import Inputs
+from counterpoise.progress import State
 from counterpoise.registry import build
 from counterpoise.splits.k_fold import deal
-from counterpoise.train import State
 
 SMALLEST = float(np.finfo(np.float64).eps)  # as in scikit-learn's log loss: a probability of 0 is held at it
 

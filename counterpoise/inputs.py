@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from counterpoise import records, streams, train
+from counterpoise import devices, records, streams
 from counterpoise.columns import Column
 from counterpoise.errors import ImpossibleCell
 from counterpoise.registry import build
+from counterpoise.samples import Sample, open_array
 from counterpoise.targets import Scale
-from counterpoise.train import Sample
 
 Part = tuple[np.ndarray, np.ndarray]  # rows of an array, their labels
 Transform = Callable[[np.ndarray], np.ndarray]  # raw rows -> inputs
@@ -30,7 +30,10 @@ Transform = Callable[[np.ndarray], np.ndarray]  # raw rows -> inputs
 class Inputs:
     """The parts of one seed, each as rows of an array and their labels."""
 
-    def __init__(self, cfg: dict[str, Any], data: Path, sample: Path, seed: int) -> None:
+    def __init__(
+        self, cfg: dict[str, Any], data: Path, sample: Path, seed: int, device: torch.device = devices.CPU
+    ) -> None:
+        """`device` is where a network takes its rows."""
         import pyarrow.parquet as pq
 
         held = pq.read_table(sample / "split.parquet", filters=[("seed", "=", seed)])
@@ -38,18 +41,18 @@ class Inputs:
         self.train, self.val, self.hidden, self.test = (
             (ids[parts == name].copy(), labels[parts == name].copy()) for name in ("train", "val", "unlabelled", "test")
         )
-        self.layout = cfg.get("layout", "contiguous")
+        self.layout, self.device = cfg.get("layout", "contiguous"), device
         self.seed, self.meta = seed, records.read_json(data / "meta.json")
         self.statistics = records.read_json(sample / "statistics.json")[str(seed)]
         self.counts = torch.tensor(self.statistics["class_counts"], dtype=torch.float32)
-        self.raw_pool = self.raw_tests = train.open_array(data, "train_x")
+        self.raw_pool = self.raw_tests = open_array(data, "train_x")
         self.is_split = len(self.test[0]) > 0
         if not self.is_split:  # the test part is the data set's own
-            self.raw_tests, test_y = train.open_array(data, "test_x"), np.array(train.open_array(data, "test_y"))
+            self.raw_tests, test_y = open_array(data, "test_x"), np.array(open_array(data, "test_y"))
             self.test = np.arange(len(test_y)), test_y
         self.scale = None
         if "target" in self.meta:
-            self.pool_t, self.test_t = (np.array(train.open_array(data, name)) for name in ("train_t", "test_t"))
+            self.pool_t, self.test_t = (np.array(open_array(data, name)) for name in ("train_t", "test_t"))
             self.scale = Scale.of(self.pool_t[self.train[0]])
         self.made_of_training: np.ndarray | None = None
         self.method = build("preprocessing", cfg.get("preprocessing", {"name": "standardise"}))
@@ -118,11 +121,12 @@ class Inputs:
     def rows(self) -> Sample:
         """Return the training rows of a network."""
         if not hasattr(self.method, "fit"):
-            return self._plain(self.pool)
-        return Sample(self.pool, *self.train, np.zeros(self.pool.shape[1]), np.ones(self.pool.shape[1]))
+            return self._plain(self.pool, self.device)
+        width = self.pool.shape[1]
+        return Sample(self.pool, *self.train, np.zeros(width), np.ones(width), device=self.device)
 
-    def _plain(self, x: np.ndarray) -> Sample:
-        return Sample(x, *self.train, self.statistics["mean"], self.statistics["std"], self.layout)
+    def _plain(self, x: np.ndarray, device: torch.device = devices.CPU) -> Sample:
+        return Sample(x, *self.train, self.statistics["mean"], self.statistics["std"], self.layout, device)
 
     def _prepared(self, raw: np.ndarray) -> np.ndarray:
         return self.fitted[0](raw).astype(np.float32) if hasattr(self.method, "fit") else raw
@@ -137,9 +141,10 @@ def resampled(sampler: Any, rows: Sample, columns: tuple[Column, ...], seed: int
         return rows
     x, y = rows.batch(torch.arange(len(rows.labels)))
     is_image = x.ndim > 2
-    given = x if is_image else rows.standardise(x)
-    random = streams.numpy("finetune", "resample", seed)
-    made_x, made_y = sampler.resample(given.numpy().astype(np.float64), y.numpy(), columns, random)
+    given = (x if is_image else rows.standardise(x)).cpu().numpy().astype(np.float64)
+    made_x, made_y = sampler.resample(given, y.cpu().numpy(), columns, streams.numpy("finetune", "resample", seed))
+    made = made_x.astype(np.float32), np.arange(len(made_y)), made_y.astype(np.int64)
+    if is_image:
+        return rows.others(*made)
     width = made_x.shape[1]
-    mean, std = (rows.mean.flatten(), rows.std.flatten()) if is_image else (np.zeros(width), np.ones(width))
-    return Sample(made_x.astype(np.float32), np.arange(len(made_y)), made_y.astype(np.int64), mean, std, rows.layout)
+    return Sample(*made, np.zeros(width), np.ones(width), rows.layout, rows.device)

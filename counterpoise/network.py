@@ -19,6 +19,11 @@ class Net(nn.Module):
         self.encoder, self.head, self.features, self.classes = encoder, head, features, classes
         self.extra: nn.Module = nn.Module()
 
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return next(self.parameters()).device
+
     def forward(self, x: Tensor) -> Tensor:
         """Return the head's outputs."""
         return self.head(self.encoder(x))

@@ -24,6 +24,8 @@ RESULTS = Path("results")
 PLAN = RESULTS / "plan.json"
 STAGES = ("preprocess", "sample", "pretrain", "finetune", "evaluate", "report")
 WHOLE = ("preprocess", "report")  # stages whose jobs are not split into blocks of seeds
+# The keys of a recipe that a network is what it is by, whichever stage trains it.
+NETWORK = ("preprocessing", "model", "head", "ensemble", "execution", "layout", "precision", "compile")
 # The version of a stage's own code: raise it when the stage would compute other numbers from the same inputs.
 VERSIONS = {"preprocess": 1, "sample": 1, "pretrain": 1, "finetune": 1, "evaluate": 1, "report": 1}
 
@@ -98,7 +100,7 @@ class Plan:
             started = cell(
                 "pretrain",
                 f"{data}-{model}-{pretraining}",
-                ("preprocessing", "model", "head", "ensemble", "execution", "layout", "pretrain"),
+                (*NETWORK, "pretrain"),
                 inputs,
                 **given,
             )
@@ -106,7 +108,7 @@ class Plan:
         tuned = cell(
             "finetune",
             f"{data}-{model}-{_title(pretraining, sampler)}",
-            ("preprocessing", "model", "head", "ensemble", "execution", "layout", "sample", "finetune"),
+            (*NETWORK, "sample", "finetune"),
             inputs,
         )
         scored = cell(

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from counterpoise import records
 from counterpoise.inputs import Inputs
-from counterpoise.train import Sample
+from counterpoise.samples import Sample
 
 Logits = Callable[[np.ndarray, np.ndarray], np.ndarray]  # (x, ids) -> logits_NC
 
@@ -44,12 +44,14 @@ class Predictions:
     def unlabelled(self, rows: Sample) -> Sample | None:
         """Return the unlabelled rows, standardised as the labelled ones; None where there are none."""
         ids, labels = self.inputs.hidden
-        return Sample(self.inputs.pool, ids, labels, rows.mean, rows.std, rows.layout) if len(ids) else None
+        return rows.others(self.inputs.pool, ids, labels) if len(ids) else None
 
-    def validation(self) -> tuple[Tensor, Tensor] | None:
-        """Return raw inputs and labels of the validation part; None where there is none."""
+    def validation(self, rows: Sample) -> tuple[Tensor, Tensor] | None:
+        """Return raw inputs and labels of the validation part, where `rows` go; None where there is none."""
         ids, labels = self.inputs.val
-        return (torch.from_numpy(self.inputs.pool[ids]).float(), torch.from_numpy(labels)) if len(ids) else None
+        if not len(ids):
+            return None
+        return torch.from_numpy(self.inputs.pool[ids]).float().to(rows.device), torch.from_numpy(labels).to(rows.device)
 
     def describe_head(self, head: torch.nn.Module) -> None:
         """Keep what a post-hoc rescaling of a linear classifier needs: the norms of its rows and its bias."""

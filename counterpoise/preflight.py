@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from counterpoise.train import Phase
 
 
+# What a recipe may say to train in less time, and what it says if nothing.
+QUICKER = {"precision": "float32", "compile": "off"}
+
+
 def checked_plan(settings: study.Settings) -> planning.Plan:
     """Return the plan of a run, once nothing is wrong with it.
 
@@ -269,6 +273,7 @@ def check_classical(recipe: Config, model: Any, where: str) -> None:
 def check_training(recipe: Config, seeds: list[int], where: str) -> None:
     """Ask the parts of every training phase for what they refuse, which a job would only find out when it starts."""
     check_attack(recipe, f"{where}, finetune.attack")
+    check_quicker(recipe, where)
     if getattr(registry.method("models", recipe["model"]["name"]), "classical", False):
         return
     table = registry.build("datasets", recipe["data"]).kind == "table"
@@ -301,6 +306,22 @@ def check_attack(recipe: Config, where: str) -> None:
         raise UserError(f"{where}: an attack changes pixels and {data} is a table; leave the attack out")
     elif getattr(registry.method("ensembles", ensemble), "keeps_experts", False):
         raise UserError(f"{where}: {ensemble} is corrected expert by expert, and no expert is attacked; leave it out")
+
+
+def check_quicker(recipe: Config, where: str) -> None:
+    """Hold `precision` and `compile` to parts that leave the encoder whole and say nothing else of them."""
+    parts = [("models", recipe["model"]["name"]), ("finetuning", recipe["finetune"]["method"]["name"])]
+    parts += [("pretraining", recipe["pretrain"]["method"]["name"])]
+    parts += [("mixing", recipe[stage]["mixing"]["name"]) for stage in ("pretrain", "finetune")]
+    for key, usual in QUICKER.items():
+        if recipe.get(key, usual) == usual:
+            continue
+        if key == "compile" and recipe["execution"] == "stacked":
+            raise UserError(f"{where}: `execution: stacked` gives an encoder no call to compile; write `compile: off`")
+        for kind, name in parts:
+            method: Any = registry.method(kind, name)
+            if getattr(method, "classical", False) or key not in getattr(method, "quicker", QUICKER):
+                raise UserError(f"{where}: {name} does not go with `{key}: {recipe[key]}`; write `{key}: {usual}`")
 
 
 def _pretraining(recipe: Config) -> list[Phase]:

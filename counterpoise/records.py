@@ -125,7 +125,7 @@ def job(out: Path, spec: Json, outputs: dict[str, Callable[[Path], None]]) -> It
     with lock(out):
         write_json(out / "spec.json", spec)
         started, wall, cpu = datetime.datetime.now(datetime.UTC), time.perf_counter(), time.process_time()
-        run: Json = {"status": "done", "error": None, "diverged": {}}
+        run: Json = {"status": "done", "error": None, "diverged": {}, "device": "cpu"}
         try:
             yield run
         except ImpossibleCell as reason:
@@ -173,7 +173,6 @@ def environment() -> Json:
         "host": platform.node(),
         "cpu": _cpu(),
         "threads": 1,
-        "device": "cpu",
     }
 
 

@@ -20,12 +20,13 @@ from torch import Tensor, nn
 from torch.func import vmap
 from tqdm import tqdm
 
-from counterpoise import streams
+from counterpoise import progress, streams
 from counterpoise import train as training
 from counterpoise.network import Net
 from counterpoise.partial import Partial
 from counterpoise.pretraining import supervised
-from counterpoise.train import Batches, Phase, Run, State
+from counterpoise.progress import State
+from counterpoise.train import Batches, Phase, Run
 
 AHEAD = 64  # steps whose rows are looked up at once
 
@@ -69,6 +70,18 @@ class _Step:
         return self.drawn
 
 
+@dataclass(frozen=True)
+class _Taken:
+    """A step that was taken, its tensors still where they were computed."""
+
+    losses_S: Tensor
+    right_S: Tensor
+    labels_SB: Tensor
+    step: int
+    epochs: list[float]
+    lr: float
+
+
 class _Block:
     """All runs of a block in training: their tensors stacked, their sums so far."""
 
@@ -84,7 +97,7 @@ class _Block:
         if held := partial.checkpoint_of_block([run.seed for run in runs]):
             tensors, states = held
             self.states = [State(**state) for state in states]
-            self.tensors = {k: tensors[f"net.{k}"].clone() for k in self.tensors}
+            self.tensors = {k: tensors[f"net.{k}"].to(held.device, copy=True) for k, held in self.tensors.items()}
             self.optimizer_state = {k: v for k, v in tensors.items() if k.startswith("optimizer.")}
         self.phase_number, self.first = self.states[0].phase, self.states[0].step
         self.began = self.saved_at = time.monotonic()
@@ -92,6 +105,7 @@ class _Block:
         self.loss_S, self.hits_S = self._column("loss_sum"), self._column("hits")
         self.seen_SC = torch.tensor([state.seen for state in self.states])
         self.alive_S = torch.tensor([state.diverged is None for state in self.states])
+        self.pending: list[_Taken] = []
 
     def _column(self, key: str) -> Tensor:
         return torch.tensor([getattr(state, key) for state in self.states], dtype=torch.float64)
@@ -120,7 +134,8 @@ class _Block:
         optimizer = training.optimizer_over(parameters, phase)
         for key, value in self.optimizer_state.items():
             _, i, name = key.split(".", 2)
-            optimizer.state[list(parameters.values())[int(i)]][name] = value.clone()
+            p = list(parameters.values())[int(i)]
+            optimizer.state[p][name] = value.to(p.device, copy=True)
         return parameters, optimizer
 
     def _phase(self, number: int, parameters: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer) -> None:
@@ -156,8 +171,10 @@ class _Block:
             optimizer.step()
 
             epochs = [(step + 1) * phase.batch_size / b.length for b in batches]
-            self._count(losses_S.detach(), right_S, labels_SB, step + 1, epochs, lr)
+            self.pending.append(_Taken(losses_S.detach(), right_S, labels_SB, step + 1, epochs, lr))
             bar.update()
+            if run.sample.device.type == "cpu":
+                self._count()
             if (step + 1) % every == 0 or step + 1 == phase.steps:
                 self._sync(parameters)
                 self._log(number, epochs, lr, every)
@@ -173,7 +190,11 @@ class _Block:
     def _batch(self, batches: list[Batches], phase: Phase, number: int, step: int) -> tuple[Tensor, Tensor, Any, Any]:
         """Return the inputs, labels, targets and noise of a step, all seeds in front."""
         rows_SB, labels_SB, targets_SBK = self._rows(batches, phase, step)
-        images = self.runs[0].sample.raw.index_select(0, rows_SB.flatten()).float()
+        device = self.runs[0].sample.device
+        labels_SB = labels_SB.to(device, non_blocking=True)
+        if targets_SBK is not None:
+            targets_SBK = targets_SBK.to(device, non_blocking=True)
+        images = self.runs[0].sample.raw.index_select(0, rows_SB.flatten()).to(device, non_blocking=True).float()
         images = self._augmented(images, phase, number, step).unflatten(0, labels_SB.shape)
         noise = None
         if hasattr(phase.loss, "draw"):
@@ -232,24 +253,33 @@ class _Block:
             for (held, key), tensor in zip(places, own, strict=True):
                 held[key] = tensor
 
-    def _count(
-        self, losses_S: Tensor, right_S: Tensor, labels_SB: Tensor, step: int, epochs: list[float], lr: float
-    ) -> None:
-        """Add a step to the sums; a seed whose loss is not finite has diverged, and counts no more."""
-        for s, value in enumerate(losses_S.tolist()):
-            if not math.isfinite(value) and self.alive_S[s]:
-                self.alive_S[s] = False
-                self.states[s].diverged = training.divergence(value, step, epochs[s], lr)
-                self.states[s].step = step
-        self.loss_S += torch.where(self.alive_S, losses_S, 0.0)
-        self.hits_S += torch.where(self.alive_S, right_S, 0)
-        self.seen_SC.scatter_add_(1, labels_SB, self.alive_S.long()[:, None].expand_as(labels_SB))
-        for s, state in enumerate(self.states):
-            if self.alive_S[s]:
-                state.step, state.images = step, state.images + labels_SB.shape[1]
+    def _count(self) -> None:
+        """Add the steps since the last time to the sums; a seed whose loss is not finite has diverged.
+
+        A card is waited for here, and by `_sync` and what follows it, but by no step.
+        """
+        if not self.pending:
+            return
+        kept = ([getattr(taken, key) for taken in self.pending] for key in ("losses_S", "right_S", "labels_SB"))
+        for losses_S, right_S, labels_SB, taken in zip(
+            *(torch.stack(k).cpu() for k in kept), self.pending, strict=True
+        ):
+            for s, value in enumerate(losses_S.tolist()):
+                if not math.isfinite(value) and self.alive_S[s]:
+                    self.alive_S[s] = False
+                    self.states[s].diverged = progress.divergence(value, taken.step, taken.epochs[s], taken.lr)
+                    self.states[s].step = taken.step
+            self.loss_S += torch.where(self.alive_S, losses_S, 0.0)
+            self.hits_S += torch.where(self.alive_S, right_S, 0)
+            self.seen_SC.scatter_add_(1, labels_SB, self.alive_S.long()[:, None].expand_as(labels_SB))
+            for s, state in enumerate(self.states):
+                if self.alive_S[s]:
+                    state.step, state.images = taken.step, state.images + labels_SB.shape[1]
+        self.pending.clear()
 
     def _sync(self, parameters: dict[str, nn.Parameter]) -> None:
         """Bring every seed's network and state up to date."""
+        self._count()
         seconds = (self.before * len(self.runs) + time.monotonic() - self.began) / len(self.runs)
         tensors = self.tensors | {name: p.detach() for name, p in parameters.items()}
         for s, state in enumerate(self.states):
@@ -262,7 +292,7 @@ class _Block:
         for run, state, epoch in zip(self.runs, self.states, epochs, strict=True):
             if not state.diverged:
                 phase = run.phases[number]
-                row = training.row(state, run.stage, run.seed, number, epoch, lr, every, phase, run.validate(phase))
+                row = progress.row(state, run.stage, run.seed, number, epoch, lr, every, phase, run.validate(phase))
                 self.partial.log(row | training.at_switch(run, number, state.step), number)
                 state.loss_sum, state.hits = 0.0, 0
         self.loss_S.zero_()

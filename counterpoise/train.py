@@ -10,13 +10,11 @@ Legend: B batch, C classes, N rows of the training sample, V rows of the validat
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,10 +22,12 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from counterpoise import checkpoints, metrics, registry, streams
+from counterpoise import checkpoints, metrics, progress, registry, streams
 from counterpoise.errors import UserError
 from counterpoise.network import Net
 from counterpoise.pretraining.supervised import scores
+from counterpoise.progress import State, Taken
+from counterpoise.samples import Sample
 
 ROWS = 20  # of history in a phase
 CHECKPOINT_SECONDS = float(os.environ.get("COUNTERPOISE_CHECKPOINT_SECONDS", "20"))
@@ -39,33 +39,6 @@ def one_thread() -> None:
     torch.use_deterministic_algorithms(True)
     # Not also every new tensor filled with NaN, which is for finding faults; 3 % of a LeNet's step.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-
-
-class Sample:
-    """The training rows of one seed: raw inputs stay memory-mapped, a batch is gathered when it is needed."""
-
-    targets: Tensor | None = None
-    """Of a regression the standardised target of each row, and beside it what the loss made of all of them (N x K)."""
-
-    def __init__(
-        self, x: np.ndarray, ids: np.ndarray, labels: np.ndarray, mean: Any, std: Any, layout: str = "contiguous"
-    ) -> None:
-        """`layout` is how standardised images lie in memory, channels_last or contiguous."""
-        self.layout = layout
-        self.raw, self.ids = torch.from_numpy(x), torch.from_numpy(ids)
-        self.labels = torch.from_numpy(labels)
-        per_channel = (-1, *[1] * (x.ndim - 2))
-        self.mean, self.std = (torch.as_tensor(s, dtype=torch.float32).view(per_channel) for s in (mean, std))
-
-    def batch(self, positions: Tensor) -> tuple[Tensor, Tensor]:
-        """Return raw inputs and labels at positions of the sample."""
-        return self.raw.index_select(0, self.ids[positions]).float(), self.labels[positions]
-
-    def standardise(self, x: Tensor) -> Tensor:
-        """Return inputs with the training rows' mean 0 and standard deviation 1."""
-        made = (x - self.mean) / self.std
-        is_last = self.layout == "channels_last" and made.ndim == 4
-        return made.contiguous(memory_format=torch.channels_last) if is_last else made
 
 
 @dataclass(frozen=True)
@@ -101,7 +74,8 @@ class Batches:
 
     def __init__(self, sampler: Any, size: int, steps: int, labels_N: Tensor, streams_of: tuple[str, str, int]) -> None:
         """`streams_of` is (stage, what tells these batches from others of the run, seed)."""
-        self.sampler, self.labels, self.size = sampler, labels_N, size
+        self.sampler, self.labels, self.size = sampler, labels_N.cpu(), size
+        self.device = labels_N.device
         self.stage, self.suffix, self.seed = streams_of
         if size % (multiple := getattr(sampler, "multiple", 1)):
             raise UserError(f"batch_size {size} does not hold whole episodes: give a multiple of {multiple}")
@@ -115,7 +89,7 @@ class Batches:
             fixed = streams.torch_generator(self.stage, f"sampler-{self.suffix}", self.seed)
             shuffle = streams.torch_generator(self.stage, f"order-{self.suffix}", self.seed, number)
             drawn = self.sampler.draw(self.labels, epoch=number, epochs=self.epochs, fixed=fixed, shuffle=shuffle)
-            self.held = (number, drawn)
+            self.held = (number, drawn.to(self.device, non_blocking=True))
         return self.held[1]
 
     def step(self, step: int) -> Tensor:
@@ -126,20 +100,6 @@ class Batches:
             parts.append(self.epoch(number)[offset : offset + last - first])
             first += len(parts[-1])
         return parts[0] if len(parts) == 1 else torch.cat(parts)
-
-
-@dataclass
-class State:
-    """Everything that a killed run needs in order to go on, beside the network."""
-
-    phase: int = 0
-    step: int = 0
-    loss_sum: float = 0.0
-    hits: int = 0
-    images: int = 0
-    seconds: float = 0.0
-    seen: list[int] = field(default_factory=list)
-    diverged: dict[str, Any] | None = None
 
 
 @dataclass
@@ -202,7 +162,7 @@ def add_extra(net: Net, phases: list[Phase], stage: str, seed: int) -> None:
         if hasattr(part, "module"):
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(streams.key(stage, "extra", seed))
-                net.extra = part.module(net.features, net.classes)
+                net.extra = part.module(net.features, net.classes).to(net.device)
             # A task may keep a copy of the network as training finds it.
             getattr(net.extra, "open", lambda net: None)(net)
             return
@@ -258,7 +218,7 @@ def train(
         checkpoints.fill(net, "net.", tensors, "checkpoint")
         optimizer_state = {k: v for k, v in tensors.items() if k.startswith("optimizer.")}
     began = time.monotonic() - state.seconds
-    saved_at = state.seconds
+    saved_at, waits_for_nothing = state.seconds, sample.device.type == "cpu"
     for number, phase in enumerate(phases):
         if number < state.phase:
             continue
@@ -272,12 +232,15 @@ def train(
         every = max(1, phase.steps // ROWS)
         bar = tqdm(desc=f"{stage} seed {seed}", initial=state.step, total=phase.steps, unit="step", disable=None)
         _train_mode(net, phase)
+        pending: list[Taken] = []
         while state.step < phase.steps:
             lr = phase.optimizer.lr * phase.schedule.factor(phase.first + state.step, length)
             for group in optimizer.param_groups:
                 group["lr"] = lr * group.get("multiple", 1.0)
                 group["progress"] = (phase.first + state.step) / length
 
+            if sample.device.type == "cuda":
+                torch.compiler.cudagraph_mark_step_begin()
             positions = batches["own"].step(state.step)
             images, labels = sample.batch(positions)
             step = Step(
@@ -287,7 +250,7 @@ def train(
                 unlabelled_B=unlabelled.batch(batches["unlabelled"].step(state.step))[0]
                 if unlabelled and "unlabelled" in batches else None,
                 validation=run.hooks.get("validation"),
-                targets_BK=None if sample.targets is None else sample.targets[positions],
+                targets_BK=sample.targets_at(positions),
             )  # fmt: skip
             for p in parameters:  # as `zero_grad`, whose bookkeeping takes 6 % of a small network's step
                 p.grad = None
@@ -300,27 +263,27 @@ def train(
             if phase.project:
                 phase.project(net)
 
-            value, state.step = loss.item(), state.step + 1
+            state.step += 1
             epoch = state.step * phase.batch_size / batches["own"].length
-            if not math.isfinite(value):
-                state.diverged = divergence(value, state.step, epoch, lr)
-                bar.close()
-                return state
-            state.loss_sum, state.hits = state.loss_sum + value, state.hits + int(hits)
-            state.images += len(labels)
-            for c, n in enumerate(torch.bincount(labels, minlength=len(counts_C)).tolist()):
-                state.seen[c] += n
+            pending.append(Taken(state.step, epoch, lr, loss.detach(), hits, labels))
             bar.update()
-            if state.step % every == 0 or state.step == phase.steps:
-                made = row(state, stage, seed, number, epoch, lr, every, phase, run.validate(phase))
+            is_row = state.step % every == 0 or state.step == phase.steps
+            is_snapshot = before + state.step in snapshots
+            if is_row or is_snapshot or time.monotonic() - began - saved_at >= CHECKPOINT_SECONDS or waits_for_nothing:
+                progress.read(pending, state)
+                if state.diverged:
+                    bar.close()
+                    return state
+            if is_row:
+                made = progress.row(state, stage, seed, number, epoch, lr, every, phase, run.validate(phase))
                 log(made | at_switch(run, number, state.step), number)
                 _train_mode(net, phase)
                 state.loss_sum, state.hits = 0.0, 0
-            if before + state.step in snapshots:
+            if is_snapshot:
                 run.hook("snapshot", before + state.step)
                 _train_mode(net, phase)
             state.seconds = time.monotonic() - began
-            if state.seconds - saved_at >= CHECKPOINT_SECONDS:
+            if state.seconds - saved_at >= CHECKPOINT_SECONDS and not pending:
                 save(_tensors(net, optimizer, parameters), vars(state))
                 saved_at = state.seconds
         bar.close()
@@ -375,37 +338,6 @@ def optimizer_over(parameters: dict[str, nn.Parameter], phase: Phase) -> torch.o
     return phase.optimizer.build([{"params": own}, {"params": extra, "weight_decay": 0.0, "multiple": multiple}])
 
 
-def divergence(loss: float, step: int, epoch: float, lr: float) -> dict[str, Any]:
-    """Return how a run ended whose loss is not finite."""
-    reason = f"loss {loss} at step {step}, epoch {epoch:.2f}, learning rate {lr:g}"
-    return {"step": step, "epoch": epoch, "lr": lr, "reason": reason}
-
-
-def row(
-    state: State,
-    stage: str,
-    seed: int,
-    number: int,
-    epoch: float,
-    lr: float,
-    every: int,
-    phase: Phase,
-    val: Any,
-) -> dict[str, Any]:
-    """Return a row of history: means over the steps since the last row."""
-    since = (state.step - 1) % every + 1
-    return {
-        "seed": seed,
-        "phase": stage.partition("-")[0] + (f"-{number}" if number else ""),
-        "step": state.step,
-        "epoch": round(epoch, 4),
-        "loss": state.loss_sum / since,
-        "accuracy": None if hasattr(phase.loss, "outputs") else state.hits / (since * phase.batch_size),
-        "lr": lr,
-        "val_balanced_accuracy": val,
-    }
-
-
 @torch.no_grad()
 def at_switch(run: Run, number: int, step: int) -> dict[str, float]:
     """Return the tail's recall on its own training rows, at the end of a phase after which training goes on otherwise.
@@ -443,18 +375,15 @@ def _tensors(
 def _restore(optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], tensors: checkpoints.Tensors) -> None:
     for key, value in tensors.items():
         _, i, name = key.split(".", 2)
-        optimizer.state[parameters[int(i)]][name] = value.clone()  # else it stays mapped to the file
+        p = parameters[int(i)]  # a count stays with the host, where torch's optimisers read it
+        optimizer.state[p][name] = value.to(p.device, copy=True) if value.ndim else value.clone()  # else it is mapped
 
 
 @torch.no_grad()
 def predict(net: Net, sample: Sample, x: np.ndarray, ids: np.ndarray, size: int = 2048) -> Tensor:
-    """Return the network's outputs for the rows `ids` of `x`, in batches, without augmentation."""
+    """Return the network's outputs for the rows `ids` of `x`, in batches, without augmentation, on the CPU."""
     net.eval()
     raw, rows = torch.from_numpy(x), torch.from_numpy(ids)
-    parts = [net(sample.standardise(raw[part].float())) for part in rows.split(size)]
-    return torch.cat(parts) if parts else torch.empty(0, 0)
-
-
-def open_array(folder: Path, name: str) -> np.ndarray:
-    """Return an array of the preprocess stage, memory-mapped (copy on write, so that torch may wrap it)."""
-    return np.load(folder / f"{name}.npy", mmap_mode="c", allow_pickle=False)
+    moved = (raw[part].to(sample.device, non_blocking=True).float() for part in rows.split(size))
+    parts = [net(sample.standardise(images)) for images in moved]
+    return torch.cat(parts).cpu() if parts else torch.empty(0, 0)

@@ -122,6 +122,7 @@ class Sample(train.Sample):
 
     def batch(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return raw inputs and labels at positions of the sample."""
+        positions = positions.to(self.device, non_blocking=True)
         return self.raw[self.ids[positions]], self.labels[positions]
 
 
@@ -134,7 +135,7 @@ def rows(side: int) -> Sample:
     patterns = torch.rand(len(COUNTS), 1, side, side, generator=generator, dtype=torch.float64)
     noise = torch.rand(len(labels), 1, side, side, generator=generator, dtype=torch.float64)
     images = 16 * (patterns[labels] + noise) / 2
-    return Sample(images.numpy(), np.arange(len(labels)), labels.numpy(), [8.0], [4.0])
+    return Sample(images.numpy(), np.arange(len(labels)), labels.numpy(), [8.0], [4.0], device=DEVICE)
 
 
 @contextmanager
@@ -148,6 +149,9 @@ def float64() -> Iterator[None]:
     finally:
         torch.set_num_threads(threads)
         torch.set_default_dtype(dtype)
+
+
+DEVICE = torch.device("cpu")  # test_devices.py trains elsewhere
 
 
 def trained(
@@ -174,7 +178,8 @@ def trained(
             net.head.load_state_dict(start.head.state_dict())
     roles = ("task", "sampler", "loss", "augmentation", "mixing", "optimizer", "schedule")
     described = {role: part[role] for role in roles} | {"ensemble": part["ensemble"] if experts > 1 else None}
-    strategy, counts = part["strategy"], torch.tensor(COUNTS, dtype=torch.float64)
+    net.to(DEVICE)
+    strategy, counts = part["strategy"], torch.tensor(COUNTS, dtype=torch.float64).to(DEVICE)
     phases = strategy.phases(train.Phase(steps=STEPS, batch_size=BATCH, **described))
     if hasattr(strategy, "open"):
         strategy.open(net, sample, counts)
@@ -201,7 +206,7 @@ def trained(
 
 def summary(tensor: torch.Tensor) -> list[float]:
     """Return the norm, and a sum with growing weights that sees the order."""
-    flat = tensor.flatten().double()
+    flat = tensor.cpu().flatten().double()
     return [float(flat.norm()), float(flat @ torch.linspace(1, 2, len(flat), dtype=torch.float64))]
 
 

@@ -42,11 +42,11 @@ class Method:
     def __call__(self, images_BCHW: Tensor, generator: torch.Generator) -> Tensor:
         """Return one view of each image."""
         B, _, H, W = images_BCHW.shape
-        u = torch.rand(8, B, generator=generator)
+        u = torch.rand(8, B, generator=generator).to(images_BCHW.device, non_blocking=True)
         signed = 2 * u - 1
         angle = signed[0] * self.rotation * pi / 180
         zoom = 1 / (1 + signed[1] * self.scale)  # the map runs from output to input
-        flip = torch.where(u[2] < 0.5, -1.0, 1.0) if self.mirror else torch.ones(B)
+        flip = torch.where(u[2] < 0.5, -1.0, 1.0) if self.mirror else torch.ones_like(u[2])
         cos, sin = angle.cos() * zoom, angle.sin() * zoom
         row_x = torch.stack([cos * flip, -sin, 2 * self.shift * signed[3]], 1)
         row_y = torch.stack([sin * flip, cos, 2 * self.shift * signed[4]], 1)
@@ -57,6 +57,7 @@ class Method:
 
     def _keep(self, centre_y_B: Tensor, centre_x_B: Tensor, H: int, W: int) -> Tensor:
         """Return 0 in the square around each centre and 1 elsewhere, as (B, 1, H, W)."""
-        y = (torch.arange(H) + 0.5 - centre_y_B[:, None]).abs() < self.cutout * H / 2
-        x = (torch.arange(W) + 0.5 - centre_x_B[:, None]).abs() < self.cutout * W / 2
+        rows_H, columns_W = (torch.arange(side, device=centre_y_B.device) for side in (H, W))
+        y = (rows_H + 0.5 - centre_y_B[:, None]).abs() < self.cutout * H / 2
+        x = (columns_W + 0.5 - centre_x_B[:, None]).abs() < self.cutout * W / 2
         return (~(y[:, :, None] & x[:, None, :])).float()[:, None]

@@ -36,5 +36,5 @@ class Method:
         rows = top + torch.arange(H)
         columns = left + torch.where(mirrored, torch.arange(W).flip(0), torch.arange(W))
         flat = rows[:, :, None] * (W + 2 * p) + columns[:, None, :]
-        index = flat.view(B, 1, H * W).expand(B, C, H * W).to(images_BCHW.device)
+        index = flat.view(B, 1, H * W).to(images_BCHW.device, non_blocking=True).expand(B, C, H * W)
         return F.pad(images_BCHW, (p, p, p, p)).flatten(2).gather(2, index).view(B, C, H, W)

@@ -36,7 +36,7 @@ class Method:
         padded = F.pad(images_BCHW, (p, p, p, p))
         dy, dx = drawn
         flat = (dy + torch.arange(H))[:, :, None] * (W + 2 * p) + (dx + torch.arange(W))[:, None, :]
-        index = flat.view(B, 1, H * W).expand(B, C, H * W)
+        index = flat.view(B, 1, H * W).to(images_BCHW.device, non_blocking=True).expand(B, C, H * W)
         return padded.flatten(2).gather(2, index).view(B, C, H, W)
 
     def __call__(self, images_BCHW: Tensor, generator: torch.Generator) -> Tensor:

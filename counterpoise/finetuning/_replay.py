@@ -13,7 +13,7 @@ from torch import Tensor
 def head_classes(counts_C: Tensor, share: float) -> Tensor:
     """Return whether each class is one of the largest; `share` is of the classes that have examples, rounded up."""
     size = ceil(share * int((counts_C > 0).sum()))
-    of_head_C = torch.zeros(len(counts_C), dtype=torch.bool)
+    of_head_C = torch.zeros_like(counts_C, dtype=torch.bool)
     of_head_C[counts_C.argsort(descending=True, stable=True)[:size]] = True
     return of_head_C
 

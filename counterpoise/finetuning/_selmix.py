@@ -26,7 +26,7 @@ def recall_multipliers(confusion_CC: Tensor, before_C: Tensor, memory: float, ra
     """Return the weight of each class's recall after an exponentiated step: the worst gets the most."""
     clipped_CC = confusion_CC.clamp(min=1e-7)
     recall_C = clipped_CC.diagonal() / clipped_CC.sum(1)
-    return (torch.xlogy(before_C.new_tensor(memory), before_C) - rate * recall_C).softmax(0)
+    return (torch.xlogy(before_C.new_full((), memory), before_C) - rate * recall_C).softmax(0)
 
 
 def coverage_multipliers(confusion_CC: Tensor, target: float, width: float, largest: float) -> Tensor:

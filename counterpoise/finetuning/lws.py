@@ -28,7 +28,7 @@ class Scaled(nn.Module):
     def __init__(self, head: nn.Module, classes: int) -> None:
         super().__init__()
         self.head = head.requires_grad_(False)
-        self.scale = nn.Parameter(torch.ones(classes))
+        self.scale = nn.Parameter(torch.ones(classes, device=next(head.parameters()).device))
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the scaled outputs."""

@@ -115,6 +115,7 @@ class Method:
     """One phase over all parameters, with a rescaler trained beside them."""
 
     version: ClassVar[int] = 1
+    quicker: ClassVar[tuple[str, ...]] = ("precision",)  # compiled code is differentiated once
     evaluations: ClassVar[int] = 3
     fresh_head: ClassVar[bool] = False
     passes: Annotated[int, Ge(1)] = 3

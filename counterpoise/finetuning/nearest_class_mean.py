@@ -80,4 +80,4 @@ class Method:
     def close(self, net: "Net", sample: "Sample", counts_C: Tensor) -> None:
         """Replace the head by the means."""
         features_ND = _features.features(net, sample)
-        net.head = NearestMean(features_ND, sample.labels, net.classes, self.features, self.metric)
+        net.head = NearestMean(features_ND, sample.labels.to(net.device), net.classes, self.features, self.metric)

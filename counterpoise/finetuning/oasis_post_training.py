@@ -63,7 +63,7 @@ def whitenings(features_ND: Tensor, labels_N: Tensor, means_CD: Tensor, shrinkag
     by_class, D = [centred_ND[labels_N == c] for c in range(len(means_CD))], centred_ND.shape[1]
     own_CDD = torch.stack([x_ND.T @ x_ND / len(x_ND) for x_ND in by_class])
     within_DD = centred_ND.T @ centred_ND / len(centred_ND)
-    ridge_DD = (1e-3 * within_DD.trace() / D + 1e-12) * torch.eye(D, dtype=torch.float64)
+    ridge_DD = (1e-3 * within_DD.trace() / D + 1e-12) * torch.eye(D, dtype=torch.float64, device=within_DD.device)
     values_CD, vectors_CDD = torch.linalg.eigh((1 - shrinkage) * own_CDD + shrinkage * within_DD + ridge_DD)
     return vectors_CDD * values_CD.rsqrt()[:, None]
 
@@ -176,10 +176,11 @@ class Method:
         if type(net.head) is not nn.Linear:
             raise UserError("oasis_post_training changes a linear head: leave `head` at linear")
         features_ND = _features.features(net, sample)
-        means_CD = _features.class_means(features_ND, sample.labels, net.classes)
-        spread_CDD = whitenings(features_ND, sample.labels, means_CD, self.shrinkage)
-        net.extra = Reference(means_CD, spread_CDD, net.head(features_ND).softmax(1).mean(0))
-        net.head = LowRank(net.head, self.rank)
+        labels_N = sample.labels.to(net.device)
+        means_CD = _features.class_means(features_ND, labels_N, net.classes)
+        spread_CDD = whitenings(features_ND, labels_N, means_CD, self.shrinkage)
+        reference = Reference(means_CD, spread_CDD, net.head(features_ND).softmax(1).mean(0))
+        net.extra, net.head = reference.to(net.device), LowRank(net.head, self.rank).to(net.device)
 
     def close(self, net: "Net", sample: "Sample", counts_C: Tensor) -> None:
         """Make the head one linear layer again."""

@@ -56,7 +56,7 @@ class Method:
     def close(self, net: "Net", sample: "Sample", counts_C: Tensor) -> None:
         """Replace the head by the prototypes of the training rows."""
         features_ND = _features.features(net, sample)
-        means_CD = _features.class_means(features_ND, sample.labels, net.classes)
+        means_CD = _features.class_means(features_ND, sample.labels.to(net.device), net.classes)
         net.head = nn.Linear(net.features, net.classes, dtype=features_ND.dtype)
         net.head.weight.copy_(2 * means_CD)
         net.head.bias.copy_(-means_CD.square().sum(1))

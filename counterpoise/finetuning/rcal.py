@@ -114,7 +114,7 @@ class Task:
         B, S = len(x_B), round(len(x_B) * float(missing_C.sum() / step.counts_C.sum()))
         if S:
             generator = step.stream("drawn")
-            labels_S = torch.multinomial(missing_C, S, replacement=True, generator=generator).to(x_B.device)
+            labels_S = torch.multinomial(missing_C.cpu(), S, replacement=True, generator=generator).to(x_B.device)
             drawn, _ = supervised.criterion(step, anchors.draw(labels_S, generator), labels_S)
             loss = (B * loss + S * drawn) / (B + S)
         with torch.no_grad():
@@ -144,6 +144,7 @@ class Method:
 
     def open(self, net: "Net", sample: "Sample", counts_C: Tensor) -> None:
         """Fit the Gaussians to the features of the training part and keep them beside the network."""
-        features_ND = _features.features(net, sample)
-        kept_C, gaussians = fit(features_ND, sample.labels, net.classes, self.neighbours)
-        net.extra = Anchors(net.encoder, borrow(gaussians, counts_C, kept_C, self.nearest, self.borrowed))
+        features_ND, labels_N = _features.features(net, sample).cpu(), sample.labels.cpu()  # where outliers are found
+        kept_C, gaussians = fit(features_ND, labels_N, net.classes, self.neighbours)
+        gaussians = borrow(gaussians, counts_C.cpu(), kept_C, self.nearest, self.borrowed)
+        net.extra = Anchors(net.encoder, gaussians).to(net.device)

@@ -101,7 +101,8 @@ class Task:
         right_BE = means_BEC.argmax(2) == labels_B[:, None]
         later = right_BE[:, 1:].flip(1).cumsum(1).flip(1) > 0
         target = (~right_BE[:, :-1] & later).to(wanted.dtype)
-        loss = F.binary_cross_entropy_with_logits(wanted, target, pos_weight=wanted.new_tensor(self.method.pos_weight))
+        weight = wanted.new_full((), self.method.pos_weight)
+        loss = F.binary_cross_entropy_with_logits(wanted, target, pos_weight=weight)
         return loss, right_BE[:, -1].sum()
 
 

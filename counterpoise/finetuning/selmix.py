@@ -103,7 +103,8 @@ class Task:
         policy, method = cast(Policy, step.net.extra), self.method
         if step.number % method.refresh == 0 and int(policy.refreshed) != step.number:
             self._refresh(step, policy)
-        first_B, second_B = pairs(policy.share_CC, step.sample.labels, len(step.labels_B), step.stream("selmix"))
+        share_CC, labels_N = policy.share_CC.cpu(), step.sample.labels.cpu()  # where random numbers are drawn
+        first_B, second_B = pairs(share_CC, labels_N, len(step.labels_B), step.stream("selmix"))
         images_B, labels_B = step.sample.batch(first_B)
         others_B, _ = step.sample.batch(second_B)
         share_B1 = torch.rand(len(labels_B), 1, generator=step.stream("selmix-share"))

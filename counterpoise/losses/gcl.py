@@ -36,7 +36,7 @@ class Method:
     def draw(self, labels_B: Tensor, counts_C: Tensor, generator: torch.Generator) -> Tensor:
         """Return Gaussians of standard deviation 1/3, cut at -1 and 1."""
         noise_BC = torch.randn(len(labels_B), len(counts_C), generator=generator, device=generator.device) / 3
-        return noise_BC.clamp(-1, 1).to(labels_B.device)
+        return noise_BC.clamp(-1, 1).to(labels_B.device, non_blocking=True)
 
     def clouds(self, counts_C: Tensor) -> Tensor:
         """Return the size of each class's cloud: 0 for the largest class, 1 for the smallest."""

@@ -31,7 +31,7 @@ class Method:
     def draw(self, labels_B: Tensor, counts_C: Tensor, generator: torch.Generator) -> Tensor:
         """Return whether each class may be left out for each example."""
         uniform_BC = torch.rand(len(labels_B), len(counts_C), generator=generator, device=generator.device)
-        return (uniform_BC < self.gamma).to(labels_B.device)
+        return (uniform_BC < self.gamma).to(labels_B.device, non_blocking=True)
 
     def __call__(self, logits_BC: Tensor, labels_B: Tensor, counts_C: Tensor, noise: Tensor) -> Tensor:
         """Return the mean over the batch."""

@@ -29,6 +29,7 @@ class Method:
     """Mixup at a random layer."""
 
     version: ClassVar[int] = 1
+    quicker: ClassVar[tuple[str, ...]] = ()  # calls the encoder layer by layer
     alpha: Annotated[float, Gt(0)] = 2.0
     """Both parameters of the Beta distribution; the paper's choice for CIFAR."""
     first: Annotated[int, Ge(0)] = 0

@@ -39,10 +39,11 @@ class Method:
         if images_BCHW.ndim != 4 or images_BCHW.shape[2] != images_BCHW.shape[3]:
             raise UserError(f"rotation needs square images, got inputs of shape {tuple(images_BCHW.shape[1:])}")
         B = len(images_BCHW)
-        turns_B = (torch.arange(B) % 4)[torch.randperm(B, generator=generator)]
+        drawn_B = (torch.arange(B) % 4)[torch.randperm(B, generator=generator)]
+        turns_B = drawn_B.to(images_BCHW.device, non_blocking=True)
         images = augment(images_BCHW, generator)
         rotated = torch.stack([torch.rot90(images, k, (2, 3)) for k in range(4)])
-        return rotated[turns_B, torch.arange(B)], turns_B
+        return rotated[turns_B, torch.arange(B, device=turns_B.device)], turns_B
 
     def loss(self, logits_B4: Tensor, turns_B: Tensor, criterion: Callable, counts_C: Tensor) -> tuple[Tensor, Tensor]:
         """Return the cross-entropy of the turns and the number of right answers."""

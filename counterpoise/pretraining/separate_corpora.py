@@ -30,6 +30,7 @@ class Method:
     """Learn the labels, each expert by itself."""
 
     version: ClassVar[int] = 1
+    quicker: ClassVar[tuple[str, ...]] = ()  # calls the encoder's branches
     transfers_head: ClassVar[bool] = True
     reads: ClassVar[str] = "unlabelled"
 

@@ -42,7 +42,7 @@ class Method:
         if first is images_BCHW:
             raise UserError("simclr needs an augmentation: set pretrain.augmentation, e.g. affine_cutout")
         B = len(images_BCHW)
-        return torch.cat([first, second]), torch.arange(2 * B).roll(B)
+        return torch.cat([first, second]), torch.arange(2 * B, device=images_BCHW.device).roll(B)
 
     def loss(
         self, projections_VP: Tensor, partner_V: Tensor, criterion: Callable, counts_C: Tensor

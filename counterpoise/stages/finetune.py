@@ -10,14 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from counterpoise import attacks, checkpoints, fitting, network, records, stacked, streams, train
+from counterpoise import attacks, checkpoints, devices, fitting, network, records, stacked, streams, train
 from counterpoise.inputs import Inputs, resampled
 from counterpoise.network import Net
 from counterpoise.partial import Partial
 from counterpoise.predictions import Logits, Predictions, validate
 from counterpoise.pretraining.supervised import scores
+from counterpoise.progress import State
+from counterpoise.quicker import quicken
 from counterpoise.registry import build, method
-from counterpoise.train import Phase, Run, State
+from counterpoise.train import Phase, Run
 
 VERSION = 1
 Prepared = tuple[Run | None, Callable[[np.ndarray, np.ndarray], Tensor], Logits]
@@ -49,13 +51,15 @@ def run(
     with records.job(out, spec, empty) as result:
         records.require_parents([data, sample] + ([start] if start else []))
         classical = getattr(build("models", cfg["model"]), "classical", False)
+        device = devices.CPU if classical else devices.choose()
+        result["device"] = devices.described(device)
         partial, table = Partial(out, spec["cell"]), Predictions(data)
         table.attacked = cfg["finetune"]["attack"]["steps"] > 0
         tensors: checkpoints.Tensors = {}
         given = checkpoints.load(start / "model.safetensors")[0] if start else None
 
         def begun(seed: int) -> tuple[Inputs, Prepared | None]:
-            inputs = Inputs(cfg, data, sample, seed)
+            inputs = Inputs(cfg, data, sample, seed, device)
             table.begin(inputs)
             return inputs, None if classical else _prepare(cfg, inputs, given, table, partial)
 
@@ -96,7 +100,7 @@ def _train_neural(
     state, strategy, phase = train_seed(run, partial), build("finetuning", cfg["finetune"]["method"]), run.phases[0]
     if not state.diverged:
         if hasattr(strategy, "close"):
-            strategy.close(run.net, run.sample, inputs.counts)
+            strategy.close(run.net, run.sample, run.counts_C)
         for step in sorted(train.snapshot_steps(run.phases)):
             table.add_snapshot(step, partial.folder)
         if getattr(phase.ensemble, "keeps_experts", False):
@@ -111,7 +115,8 @@ def _prepare(
     cfg: dict, inputs: Inputs, given: checkpoints.Tensors | None, table: Predictions, partial: Partial
 ) -> Prepared:
     """Return a seed ready to be trained (None if its pretraining diverged), its outputs and its logits."""
-    rows, seed, counts = inputs.rows(), inputs.seed, inputs.counts
+    rows, seed = inputs.rows(), inputs.seed
+    counts = inputs.counts.to(rows.device)
     section, strategy = cfg["finetune"], build("finetuning", cfg["finetune"]["method"])
     replicate = f"-replicate-{section['replicate']}" if section["replicate"] else ""
     named_loss = build("losses", section["loss"])
@@ -124,6 +129,8 @@ def _prepare(
         checkpoints.fill(net.encoder, "encoder.", mine, "pretraining")
         if not strategy.fresh_head and any(name.startswith("head.") for name in mine):
             checkpoints.fill(net.head, "head.", mine, "pretraining")
+    net.to(rows.device)
+    quicken(net, cfg)
     semi = section["semi_supervised"]
     task = build(*(("pretraining", {"name": "supervised"}) if semi["name"] == "none" else ("semi_supervised", semi)))
     phases = strategy.phases(phase_of(cfg, section, cfg["sample"], task))
@@ -139,9 +146,9 @@ def _prepare(
         return (out if ensemble is None else ensemble.combine(out)).numpy()
 
     if inputs.scale:
-        target_N = inputs.scale.standardised(inputs.targets("train", rows.ids.numpy()))
+        target_N = inputs.scale.standardised(inputs.targets("train", inputs.train[0]))
         made = [named_loss.importance(target_N)] if hasattr(named_loss, "importance") else []
-        rows.targets = torch.from_numpy(np.column_stack([target_N, *made])).float()
+        rows.targets = torch.from_numpy(np.column_stack([target_N, *made])).float().to(rows.labels.device)
     drawn = resampled(build("samplers", cfg["sample"]), rows, inputs.fitted[1], seed)
     if hasattr(strategy, "open"):
         strategy.open(net, drawn, counts)
@@ -150,7 +157,7 @@ def _prepare(
         "snapshot": lambda step: table.keep_snapshot(inputs, step, logits, partial.folder),
         "validate": lambda: validate(inputs, logits),
         "unlabelled": table.unlabelled(rows),
-        "validation": table.validation(),
+        "validation": table.validation(rows),
     }
     return Run(net, phases, drawn, counts, f"finetune{replicate}", seed, hooks), outputs, logits
 
@@ -178,8 +185,9 @@ def _attacked(run: Run, inputs: Inputs, spec: dict[str, Any]) -> np.ndarray:
 
     run.net.eval()
     whole = torch.from_numpy(inputs.tests[ids]).float(), torch.from_numpy(labels)
-    parts = zip(*(part.split(2048) for part in whole), strict=True)
-    return torch.cat([attacks.strongest(logits, x, y, generator, white=white, **spec) for x, y in parts]).numpy()
+    parts = zip(*(part.to(run.sample.device).split(2048) for part in whole), strict=True)
+    found = [attacks.strongest(logits, x, y, generator, white=white, **spec) for x, y in parts]
+    return torch.cat(found).cpu().numpy()
 
 
 def _fit_classical(cfg: dict, inputs: Inputs, table: Predictions) -> tuple[State, dict[str, Any]]:

@@ -7,14 +7,15 @@ from typing import Any
 
 import torch
 
-from counterpoise import checkpoints, network, records, stacked, train
+from counterpoise import checkpoints, devices, network, records, stacked, train
 from counterpoise.errors import UserError
 from counterpoise.inputs import Inputs, resampled
 from counterpoise.network import Net
 from counterpoise.partial import Partial
+from counterpoise.quicker import quicken
 from counterpoise.registry import build
 from counterpoise.stages import finetune
-from counterpoise.train import Run, Sample
+from counterpoise.train import Run
 
 VERSION = 1
 OUTPUTS = ("model.safetensors", "history.jsonl", "run.json")
@@ -44,17 +45,19 @@ def _trained(
     tensors: checkpoints.Tensors = {}
     task = build("pretraining", section["method"])
     phase = finetune.phase_of(cfg, section, section["sample"], task)
-    runs = []
+    runs, device = [], devices.choose()
+    result["device"] = devices.described(device)
     for seed in seeds:
-        inputs = Inputs(cfg, data, sample, seed)
-        net = _network(cfg, task, inputs.pool.shape[1:], len(inputs.counts), seed)
+        inputs = Inputs(cfg, data, sample, seed, device)
+        net = _network(cfg, task, inputs.pool.shape[1:], len(inputs.counts), seed).to(device)
+        quicken(net, cfg)
         train.add_extra(net, [phase], "train", seed)
         rows, counts = inputs.rows(), inputs.counts
         if getattr(task, "reads", "train") == "unlabelled":  # a corpus that fine-tuning does not see
-            rows = Sample(inputs.pool, *inputs.hidden, rows.mean, rows.std, rows.layout)
-            counts = torch.bincount(rows.labels, minlength=len(counts)).float()
+            rows = rows.others(inputs.pool, *inputs.hidden)
+            counts = torch.bincount(rows.labels.cpu(), minlength=len(counts)).float()
         rows = resampled(build("samplers", section["sample"]), rows, inputs.fitted[1], seed)
-        runs.append(Run(net, [phase], rows, counts, "pretrain", seed))
+        runs.append(Run(net, [phase], rows, counts.to(device), "pretrain", seed))
     if cfg["execution"] == "stacked":
         stacked.train(runs, partial)
     for run in runs:
