@@ -165,10 +165,10 @@ def trained(
     outputs = getattr(part["loss"], "outputs", int)(len(COUNTS))
     if hasattr(part["loss"], "outputs"):  # of a regression: the brightness of an image
         sample = copy(sample)
-        brightness = sample.raw.mean((1, 2, 3))
+        brightness = sample.raw.cpu().mean((1, 2, 3))
         target = (brightness - brightness.mean()) / brightness.std()
         made = [part["loss"].importance(target.numpy())] if hasattr(part["loss"], "importance") else []
-        sample.targets = torch.from_numpy(np.column_stack([target.numpy(), *made]))
+        sample.targets = torch.from_numpy(np.column_stack([target.numpy(), *made])).to(DEVICE)
     head = part["task"] if hasattr(part["task"], "head") else part["head"]
     experts = getattr(part["ensemble"], "experts", 1)
     net = build_network(part["model"], head, tuple(sample.raw.shape[1:]), outputs, 0, experts=experts)
