@@ -176,7 +176,8 @@ def _units(
     """
     if claim.across:
         level = factors[claim.across]
-        levels = [d.mean(axis=0).groupby(level).mean().to_numpy() for d in differences]
+        # Without a complete seed, every mean would be NaN.
+        levels = [d.mean(axis=0).groupby(level).mean().to_numpy() if len(d) else np.empty(0) for d in differences]
         return np.stack(levels), "tables" if claim.across == "data" else f"values of {claim.across}", 0.0
     means = [d.mean(axis=1) for d in differences]
     if claim.form == "close" and not isinstance(claim.to, str) and resampling.folds > 1:

@@ -375,6 +375,15 @@ def test_across_tables_the_unit_is_the_table():
     assert "n = 4 tables" in row["sentence"]
 
 
+def test_a_table_on_which_one_side_failed_is_a_gap_and_no_number():
+    values = long({(c, d, s): 0.5 + (c == "a") * 0.1 for c in "ab" for d in ("t1", "t2", "t3") for s in range(5)})
+    values = values[(values["case"] != "b") | (values["data"] != "t2")]
+    row = verdict(values, Resampling(5, 0.25), across="data")
+    assert (row["verdict"], row["n"], row["effect"]) == ("inconclusive", 0, None)
+    assert row["reason"].startswith("gap: 5 of 5 seeds")
+    json.dumps(row, allow_nan=False)
+
+
 def test_a_published_number_of_the_same_table_is_held_to_repetitions():
     random = np.random.default_rng(4)
     folds = random.normal(0, 0.1, 4)
