@@ -59,7 +59,7 @@ def save(folder: Path) -> None:
 def files(folder: Path) -> dict[str, bytes]:
     """Return every file that jobs declare, with its content."""
     found = sorted(p for p in (folder / "results").rglob("*") if p.is_file())
-    skip = {"logs", ".lock", "plan.json"}
+    skip = {"logs", ".lock", "plan.json", "plans"}
     return {str(p.relative_to(folder)): p.read_bytes() for p in found if not skip & set(p.parts)}
 
 

@@ -131,7 +131,7 @@ def test_per_class_normalised_gd_by_hand(variant, labels, expected):
 
 
 def network(seed=0, dtype=torch.float64):
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return nn.Sequential(nn.Linear(6, 9), nn.Tanh(), nn.Linear(9, 5)).to(dtype)
 

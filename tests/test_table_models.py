@@ -28,7 +28,12 @@ from counterpoise import registry
 from counterpoise.errors import ImpossibleCell, UserError
 from counterpoise.registry import build
 
-CLASSICAL = [n for n in registry.names("models") if getattr(registry.method("models", n), "classical", False)]
+CLASSICAL = [
+    n
+    for n in registry.names("models")
+    if getattr(registry.method("models", n), "classical", False)
+    and not hasattr(registry.method("models", n), "regressor")
+]
 ENSEMBLES = [n for n in CLASSICAL if "base" in registry.options("models", n)]
 each = pytest.mark.parametrize("name", CLASSICAL)
 ALONE = {"decision_tree", "random_forest", "extra_trees", "gaussian_nb", "knn"}  # right for rows of one class
