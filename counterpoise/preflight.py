@@ -100,13 +100,13 @@ def check_kind(about: dict[str, Any], where: str) -> None:
 
 
 PLAIN = {  # what a regression leaves as it is: all of it is about classes
-    "head": ("heads", "linear"),
-    "ensemble": ("ensembles", "none"),
-    "pretrain.method": ("pretraining", "none"),
-    "finetune.method": ("finetuning", "all_layers"),
-    "finetune.semi_supervised": ("semi_supervised", "none"),
-    "finetune.mixing": ("mixing", "none"),
-    "evaluate.rebalancing": ("rebalancing", "none"),
+    "head": "linear",
+    "ensemble": "none",
+    "pretrain.method": "none",
+    "finetune.method": "all_layers",
+    "finetune.semi_supervised": "none",
+    "finetune.mixing": "none",
+    "evaluate.rebalancing": "none",
 }
 
 
@@ -133,7 +133,7 @@ def check_target(recipe: Config, seeds: list[int], where: str) -> None:
         if hasattr(registry.method("preprocessing", preprocessing), "supervised"):
             refuse("preprocessing", preprocessing, suited("preprocessing", "supervised"))
         return
-    for key, (_, only) in PLAIN.items():
+    for key, only in PLAIN.items():
         section, _, part = key.rpartition(".")
         name = (recipe[section] if section else recipe)[part]["name"]
         if name not in (only, "fit"):

@@ -36,6 +36,26 @@ def classes(target_N: np.ndarray, bins_asked: int) -> tuple[tuple[str, ...], tup
     return names, tuple(counts_C.tolist())
 
 
+class InBins:
+    """The classes of a data set that has a target, which are bins of its training targets."""
+
+    bins: int
+
+    def training_targets(self) -> np.ndarray:
+        """Return the targets of the training part."""
+        raise NotImplementedError
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the bins."""
+        return classes(self.training_targets(), self.bins)[0]
+
+    @property
+    def train_counts(self) -> tuple[int, ...]:
+        """Training rows of each bin."""
+        return classes(self.training_targets(), self.bins)[1]
+
+
 @dataclass(frozen=True)
 class Scale:
     """Mean and standard deviation of the training targets of one seed."""

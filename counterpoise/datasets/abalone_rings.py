@@ -53,7 +53,7 @@ COUNTS = {
 
 
 @dataclass(frozen=True)
-class Method:
+class Method(targets.InBins):
     """Abalone, the number of rings."""
 
     version: ClassVar[int] = 1
@@ -69,20 +69,11 @@ class Method:
     """Bins of equal width over the target, which are the classes."""
 
     def __post_init__(self) -> None:
-        self._bins()
+        targets.classes(self.training_targets(), self.bins)
 
-    def _bins(self) -> tuple[tuple[str, ...], tuple[int, ...]]:
-        return targets.classes(np.repeat(list(COUNTS), list(COUNTS.values())), self.bins)
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Names of the bins."""
-        return self._bins()[0]
-
-    @property
-    def train_counts(self) -> tuple[int, ...]:
-        """Rows of each bin."""
-        return self._bins()[1]
+    def training_targets(self) -> np.ndarray:
+        """Return the target of every row, in no order."""
+        return np.repeat(list(COUNTS), list(COUNTS.values()))
 
     def read(self, locate: Locate) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Return all rows to train on and none to test, in the order of the file (float64)."""

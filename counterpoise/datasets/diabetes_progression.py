@@ -23,7 +23,7 @@ from counterpoise.datasets import _tables
 
 
 @dataclass(frozen=True)
-class Method:
+class Method(targets.InBins):
     """Diabetes of scikit-learn."""
 
     version: ClassVar[int] = 1
@@ -37,20 +37,11 @@ class Method:
     bins: Annotated[int, Interval(ge=2)] = 5
     """Bins of equal width over the target, which are the classes."""
 
-    def _bins(self) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    def training_targets(self) -> np.ndarray:
+        """Return the target of every row."""
         from sklearn.datasets import load_diabetes
 
-        return targets.classes(load_diabetes(return_X_y=True)[1], self.bins)
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Names of the bins."""
-        return self._bins()[0]
-
-    @property
-    def train_counts(self) -> tuple[int, ...]:
-        """Rows of each bin."""
-        return self._bins()[1]
+        return load_diabetes(return_X_y=True)[1]
 
     def read(self, locate: Locate) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Return all rows to train on and none to test (float64)."""

@@ -40,7 +40,7 @@ def part(name: str, bins: int, noise: float, draw: int) -> tuple[np.ndarray, np.
 
 
 @dataclass(frozen=True)
-class Method:
+class Method(targets.InBins):
     """Friedman 1, level over its range."""
 
     version: ClassVar[int] = 1
@@ -60,15 +60,9 @@ class Method:
     def _part(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         return part(name, self.bins, self.noise, self.draw)
 
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Names of the bins."""
-        return targets.classes(self._part("train")[1], self.bins)[0]
-
-    @property
-    def train_counts(self) -> tuple[int, ...]:
-        """Training rows of each bin."""
-        return targets.classes(self._part("train")[1], self.bins)[1]
+    def training_targets(self) -> np.ndarray:
+        """Return the targets of the training part."""
+        return self._part("train")[1]
 
     def read(self, locate: Locate) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Return train_x_ND, train_t_N, test_x_ND, test_t_N (float32, float64)."""

@@ -14,21 +14,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-import numpy as np
 from annotated_types import Interval
 
-from counterpoise import data, registry, targets
-from counterpoise.data import Files, Locate
-from counterpoise.datasets import _images, _rotated
+from counterpoise import data, registry
+from counterpoise.data import Files
+from counterpoise.datasets import _rotated
 
 
 @dataclass(frozen=True)
-class Method:
+class Method(_rotated.Turned):
     """Turned digits."""
 
     version: ClassVar[int] = 1
-    kind: ClassVar[str] = "image"
-    quantity: ClassVar[str] = "angle (degrees)"
     base: ClassVar[str] = "mnist"
     shape: ClassVar[tuple[int, ...]] = (1, 28, 28)
     folder: ClassVar[str] = base
@@ -43,30 +40,3 @@ class Method:
     """Largest angle to either side (degrees)."""
     draw: Annotated[int, Interval(ge=0)] = 0
     """Which angles of those that the same options give."""
-
-    def __post_init__(self) -> None:
-        _images.check_pool(self.pool, self.shape)
-        targets.classes(self._angles("train", self._rows), self.bins)
-
-    @property
-    def _rows(self) -> int:
-        return sum(registry.method("datasets", self.base).train_counts)
-
-    def _angles(self, part: str, rows: int) -> np.ndarray:
-        return _rotated.angles(rows, self.largest, self.draw, part)
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Names of the bins."""
-        return targets.classes(self._angles("train", self._rows), self.bins)[0]
-
-    @property
-    def train_counts(self) -> tuple[int, ...]:
-        """Training images of each bin."""
-        return targets.classes(self._angles("train", self._rows), self.bins)[1]
-
-    def read(self, locate: Locate) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Return train_x_NCHW, train_t_N, test_x_NCHW, test_t_N (float32, float64), not pooled."""
-        train_x, _, test_x, _ = registry.build("datasets", {"name": self.base}).read(locate)
-        train_t, test_t = self._angles("train", len(train_x)), self._angles("test", len(test_x))
-        return _rotated.turned(train_x, train_t), train_t, _rotated.turned(test_x, test_t), test_t

@@ -25,7 +25,7 @@ COUNTS = {3: 10, 4: 53, 5: 681, 6: 638, 7: 199, 8: 18}  # score -> rows
 
 
 @dataclass(frozen=True)
-class Method:
+class Method(targets.InBins):
     """Red wines, their score."""
 
     version: ClassVar[int] = 1
@@ -41,20 +41,11 @@ class Method:
     """Bins of equal width over the target, which are the classes."""
 
     def __post_init__(self) -> None:
-        self._bins()
+        targets.classes(self.training_targets(), self.bins)
 
-    def _bins(self) -> tuple[tuple[str, ...], tuple[int, ...]]:
-        return targets.classes(np.repeat(list(COUNTS), list(COUNTS.values())), self.bins)
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Names of the bins."""
-        return self._bins()[0]
-
-    @property
-    def train_counts(self) -> tuple[int, ...]:
-        """Rows of each bin."""
-        return self._bins()[1]
+    def training_targets(self) -> np.ndarray:
+        """Return the target of every row, in no order."""
+        return np.repeat(list(COUNTS), list(COUNTS.values()))
 
     def read(self, locate: Locate) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Return all rows to train on and none to test, in the order of the file (float64)."""
