@@ -73,7 +73,7 @@ def publish(plan: Plan, name: str, *, allow_dirty: bool = False, folder: Path = 
 
     summary = _summary(plan, document, study, pd.read_parquet(report / "table.parquet"), dirty)
     records.write_json(folder / f"{name}.json", summary)
-    records.write_text(folder / f"{name}.md", _markdown(summary))
+    records.write_text(folder / f"{name}.md", markdown(summary))
     return folder / f"{name}.json"
 
 
@@ -201,7 +201,7 @@ def _values(table: pd.DataFrame, case: str, point: str, primary: tuple[str, str,
     return held.sort_values("seed")["value"].tolist()
 
 
-def _markdown(summary: Json) -> str:
+def markdown(summary: Json) -> str:
     """Return the summary for people; every number is one of the JSON file, with fewer digits."""
     seeds, commits = summary["seeds"], summary["commit"]
     commit = commits if isinstance(commits, str) else ", ".join(commits) or "unknown"
@@ -266,19 +266,23 @@ def _markdown_claims(title: str, claims: list[Json]) -> list[str]:
 
 
 def _markdown_table(rows: list[Json]) -> list[str]:
-    """Return mean ± sd (n) with a column for each metric."""
+    """Return mean ± sd (n) with a column for each metric; a study of one grid point has no column for it."""
+    is_one = len({r["point"] for r in rows} - {None}) == 1
+    rows = [r for r in rows if r["point"] is None] if is_one else rows
     columns = list(dict.fromkeys((r["selection"], r["split"], r["metric"]) for r in rows))
     held = {(r["case"], r["point"], r["selection"], r["split"], r["metric"]): r for r in rows}
     names = [words.metric(m) + ("" if s == "test" else f" ({words.SPLITS[s]})") for _, s, m in columns]
-    lines = ["Mean ± standard deviation over seeds (n).", "", "| case | grid point | " + " | ".join(names) + " |"]
-    lines.append("|---|---|" + "--:|" * len(columns))
+    heads = ["case"] if is_one else ["case", "grid point"]
+    lines = ["Mean ± standard deviation over seeds (n).", "", "| " + " | ".join(heads + names) + " |"]
+    lines.append("|" + "---|" * len(heads) + "--:|" * len(columns))
     for case, point in dict.fromkeys((r["case"], r["point"]) for r in rows):
         cells = []
         for column in columns:
             cell = held.get((case, point, *column))
             spread = "" if cell is None or cell["sd"] is None else f" ± {page.number(cell['sd'])}"
             cells.append(f"{page.number(cell['mean'])}{spread} ({cell['n']})" if cell else "–")
-        lines.append(f"| {case} | {'all' if point is None else point or '–'} | " + " | ".join(cells) + " |")
+        about = [case] if is_one else [case, "all" if point is None else point]
+        lines.append("| " + " | ".join(about + cells) + " |")
     return lines
 
 
