@@ -1,4 +1,4 @@
-"""Self-paced ensemble beside its authors' code: 20 columns, one row in a hundred of the smaller class, 10 trees, `fit`.
+"""Self-paced ensemble beside its authors' code: 50 columns, one row in a hundred of the smaller class, 10 trees, `fit`.
 
 python -m benchmarks.self_paced_ensemble [--quick]
 The peer is the repository imbalanced-ensemble in the folder that --peers names. Where seaborn, openml or platformdirs,
@@ -19,7 +19,7 @@ import numpy as np
 from benchmarks.harness import Json, Options, Target, compare, main
 from counterpoise.registry import build
 
-COLUMNS, MINORITY, TREES, BINS = 20, 0.01, 10, 5
+COLUMNS, MINORITY, TREES, BINS = 50, 0.01, 10, 5
 SIZES = {"10^5 rows": 100_000, "10^6 rows": 1_000_000}
 
 
