@@ -2,7 +2,7 @@
 
 A study here is an entry of `Plan.studies`. Every function reads only what jobs left; a job that is missing or
 failed leaves rows out of a table and a row in `gaps`. Classes are ranked by the counts that the imbalance designs,
-rank 0 being the most frequent: which classes are minority is drawn for each seed, so an average over seeds must
+rank 0 being the most frequent: another seed may have other minority classes, so an average over seeds must
 be one over ranks.
 """
 
