@@ -64,8 +64,11 @@ def profile(frame: pd.DataFrame, target: str) -> Profile:
     """Return what a table holds that `reading.read_table` returned; raise UserError if `target` cannot be learnt."""
     notes = list(frame.attrs.get("notes", ()))
     if target not in frame.columns:
-        hint = " (the file has no header)" if any(note.startswith("there is no header") for note in notes) else ""
-        raise UserError(f"target '{target}' is no column{hint}{nearest(target, frame.columns)}")
+        if any(note.startswith("there is no header") for note in notes):
+            first, last = frame.columns[[0, -1]]
+            named = f"the file has no header, so its columns are {first} to {last}"
+            raise UserError(f"target '{target}' is no column: {named}; for the last, write --target {last}")
+        raise UserError(f"target '{target}' is no column{nearest(target, frame.columns)}")
     if frame.shape[1] == 1:
         raise UserError(f"target '{target}' is the only column, so there is nothing to predict it from")
     labels = values.texts(frame[target])

@@ -167,9 +167,8 @@ def test_a_target_that_cannot_be_learnt_is_one_line(frame, said):
 def test_a_target_that_is_no_column_names_the_nearest_and_a_missing_header(tmp_path):
     assert "no column; did you mean 'churn'?" in fault(table(), "Churn")
     (tmp_path / "own.csv").write_text("1,2,no\n3,4,yes\n")
-    assert "no column (the file has no header) (valid: column_1" in fault(
-        reading.read_table(tmp_path / "own.csv"), "churn"
-    )
+    said = fault(reading.read_table(tmp_path / "own.csv"), "churn")
+    assert "the file has no header, so its columns are column_1 to column_3; for the last, write --target" in said
 
 
 def test_thousands_of_classes_are_possible_and_said():
