@@ -1,8 +1,9 @@
 """Sampling: whole epochs as index tensors, against torch, imbalanced-dataset-sampler and imbalanced-learn.
 
-Our side is `Method.draw` of an epoch after the first, which has the positions by class from the first; the peers, too,
-are set up before the clock starts, and then iterated over once. Labels are long-tailed over 100 classes (largest to
-smallest 100), shuffled. Floor: two random numbers for each position, and one look-up at random in memory.
+Our side is `Method.draw` of an epoch after the first, which has from the first the positions by class, or which ones
+undersampling keeps; the peers, too, are set up before the clock starts, and then iterated over once. Labels are
+long-tailed over 100 classes (largest to smallest 100), shuffled. Floor: two random numbers for each position, and one
+look-up at random in memory.
 """
 
 from __future__ import annotations
@@ -39,8 +40,13 @@ def labels_of(size: int) -> torch.Tensor:
 def ours(name: str, labels_N: torch.Tensor, **options: Any) -> Side:
     """Return an epoch of one of our samplers."""
     method = registry.build("samplers", {"name": name, **options})
-    fixed, shuffle = (torch.Generator().manual_seed(seed) for seed in (1, 2))
-    return lambda: method.draw(labels_N, epoch=1, epochs=10.0, fixed=fixed, shuffle=shuffle)
+    shuffle = torch.Generator().manual_seed(2)
+
+    def epoch() -> torch.Tensor:
+        fixed = torch.Generator().manual_seed(1)  # as in training, the same for every epoch
+        return method.draw(labels_N, epoch=1, epochs=10.0, fixed=fixed, shuffle=shuffle)
+
+    return epoch
 
 
 def weighted_random_sampler(labels_N: torch.Tensor, weights_C: torch.Tensor) -> Side:

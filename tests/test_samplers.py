@@ -96,6 +96,15 @@ def test_more_undersampling_keeps_a_subset():
         held = kept
 
 
+def test_what_undersampling_keeps_is_drawn_anew_for_another_seed_and_for_other_labels():
+    labels = labelled()
+    first, other, again = (draw("random_undersampling", labels, seed=seed, ratio=10.0) for seed in (0, 1, 0))
+    assert torch.equal(first, again)
+    assert set(first.tolist()) != set(other.tolist())
+    labels[labels == 4] = 3
+    assert histogram(labels, draw("random_undersampling", labels, ratio=10.0)) == [80, 80, 31, 8]
+
+
 def test_the_rows_that_are_copied_or_kept_are_drawn_uniformly():
     labels = labelled([30, 20])  # ten of the 20 get a second copy; 20 of the 30 are kept
     copied, kept = torch.zeros(50), torch.zeros(50)

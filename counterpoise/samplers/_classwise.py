@@ -6,8 +6,9 @@ little memory beside itself. Random numbers come one after the other, so the dra
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import torch
 
 BLOCK = 1 << 16
+Made = TypeVar("Made")
 
 
 class Grouped(NamedTuple):
@@ -32,13 +34,28 @@ def _held() -> Any:
     return WeakIdKeyDictionary()
 
 
+def _kept(labels_N: torch.Tensor, name: Hashable, state: bytes, make: Callable[[], Made]) -> Made:
+    """Return what `make` does, kept as long as the labels are, because every epoch asks again.
+
+    It is made anew where the labels were written to, or where `state` is another than the last time.
+    """
+    state_of, made = _held().setdefault(labels_N, {}).get(name, (None, None))
+    if state_of != (labels_N._version, state):
+        made = make()
+        _held()[labels_N][name] = ((labels_N._version, state), made)
+    return made
+
+
 def by_class(labels_N: torch.Tensor) -> Grouped:
-    """Return the positions by class; kept as long as the labels are, because every epoch asks again."""
-    version, found = _held().get(labels_N, (None, None))
-    if found is None or version != labels_N._version:
-        found = grouped(labels_N)
-        _held()[labels_N] = (labels_N._version, found)
-    return found
+    """Return the positions by class."""
+    return _kept(labels_N, "by class", b"", lambda: grouped(labels_N))
+
+
+def same_every_epoch(
+    labels_N: torch.Tensor, method: Hashable, fixed: torch.Generator, draw: Callable[[], torch.Tensor]
+) -> torch.Tensor:
+    """Return `draw()`, which draws from `fixed` alone: once, as long as every epoch brings the same generator."""
+    return _kept(labels_N, method, fixed.get_state().numpy().tobytes(), draw)
 
 
 def grouped(labels_N: torch.Tensor) -> Grouped:

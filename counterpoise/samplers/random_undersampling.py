@@ -41,7 +41,11 @@ class Method:
         shuffle: torch.Generator,
     ) -> torch.Tensor:
         """Return min(n_c, floor(ratio * n_min)) examples of each class (n_min over classes that have any), shuffled."""
+        kept_M = _classwise.same_every_epoch(labels_N, self, fixed, lambda: self._kept(labels_N, fixed))
+        return _classwise.shuffled(kept_M, shuffle)
+
+    def _kept(self, labels_N: torch.Tensor, fixed: torch.Generator) -> torch.Tensor:
         counts_C = labels_N.bincount()
         targets_C = counts_C.clamp(max=floor(self.ratio * int(counts_C[counts_C > 0].min())))
         positions_N, rank_N = _classwise.ranked(labels_N, fixed)
-        return _classwise.shuffled(positions_N[rank_N < targets_C.repeat_interleave(counts_C)], shuffle)
+        return positions_N[rank_N < targets_C.repeat_interleave(counts_C)]
