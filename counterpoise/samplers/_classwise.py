@@ -78,26 +78,36 @@ def grouped(labels_N: torch.Tensor) -> Grouped:
     return Grouped(torch.from_numpy(positions_N), counts_C, starts_C)
 
 
-def permutation(size: int, generator: torch.Generator) -> torch.Tensor:
-    """Return 0 .. size - 1 in random order; in 32 bits where they fit, which is faster and draws the same."""
+def integers(size: int) -> torch.dtype:
+    """Return the type of positions below `size`: 32 bits where they fit, which are faster and draw the same."""
     import torch
 
-    return torch.randperm(size, generator=generator, dtype=torch.int32 if size < 2**31 else torch.int64)
+    return torch.int32 if size < 2**31 else torch.int64
+
+
+def permutation(size: int, generator: torch.Generator) -> torch.Tensor:
+    """Return 0 .. size - 1 in random order."""
+    import torch
+
+    return torch.randperm(size, generator=generator, dtype=integers(size))
 
 
 def shuffled(positions_M: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Return the positions in random order."""
-    return positions_M.index_select(0, permutation(len(positions_M), generator))
+    """Return the positions in random order, int64."""
+    return positions_M.index_select(0, permutation(len(positions_M), generator)).long()
 
 
 def ranked(labels_N: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return all positions grouped by class, in random order within a class, and the rank of each there (from 0)."""
+    """Return all positions grouped by class, in random order within a class, and the rank of each there (from 0).
+
+    Positions have the type that `integers` says.
+    """
     import torch
 
     mixed_N = permutation(len(labels_N), generator)
     positions_N, counts_C, starts_C = grouped(labels_N.index_select(0, mixed_N))
     rank_N = torch.arange(len(labels_N)) - starts_C.repeat_interleave(counts_C)
-    return mixed_N.index_select(0, positions_N).long(), rank_N
+    return mixed_N.index_select(0, positions_N), rank_N
 
 
 def with_replacement(labels_N: torch.Tensor, weights_C: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

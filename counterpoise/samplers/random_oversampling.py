@@ -41,9 +41,13 @@ class Method:
         shuffle: torch.Generator,
     ) -> torch.Tensor:
         """Return max(n_c, ceil(n_max / ratio)) positions of each class that has examples, shuffled."""
+        repeated_M = _classwise.same_every_epoch(labels_N, self, fixed, lambda: self._repeated(labels_N, fixed))
+        return _classwise.shuffled(repeated_M, shuffle)
+
+    def _repeated(self, labels_N: torch.Tensor, fixed: torch.Generator) -> torch.Tensor:
         counts_C = labels_N.bincount()
         targets_C = counts_C.clamp(min=ceil(int(counts_C.max()) / self.ratio))
         positions_N, rank_N = _classwise.ranked(labels_N, fixed)
         count_N, target_N = (of_C.repeat_interleave(counts_C) for of_C in (counts_C, targets_C))
         copies_N = target_N // count_N + (rank_N < target_N % count_N)
-        return _classwise.shuffled(positions_N.repeat_interleave(copies_N), shuffle)
+        return positions_N.repeat_interleave(copies_N)

@@ -76,5 +76,5 @@ class Method:
         for expert in range(self.experts):
             targets_C = torch.zeros_like(counts_C)
             targets_C[order_P.roll(0 if self.alike else -(expert * P // self.experts))] = targets_P
-            found.append(positions_N[rank_N < targets_C[labels_N[positions_N]]])
+            found.append(positions_N[rank_N < targets_C[labels_N[positions_N]]].long())
         return found
