@@ -2,7 +2,7 @@
 
 The default run is timed as a whole, its results empty, on two cores; a peer folder named `counterpoise` may hold an
 older version of this project, which then runs in turns with this one. Shares are seconds of cores (wall times cores)
-over the training seconds that the jobs' records hold; the study of long jobs trains two networks for some two minutes
+over the training seconds that the jobs' records hold; the study of long jobs trains four networks for some two minutes
 each. The parts are CPU seconds of this version's run: of the records of each stage's jobs, of a process that imports
 what jobs import (once a run), of one that plans anew (once for each change of configuration or code), and of starting
 and ending one job beside its work; what is left is Snakemake, the live view and the reports.
@@ -96,10 +96,11 @@ def _default(folder: Path, options: Options) -> Iterator[Json]:
 
 
 def _long(folder: Path) -> Iterator[Json]:
-    """Yield the share of a study of two jobs that train for minutes."""
+    """Yield the share of a study of four jobs that train for minutes, two after the other on each core."""
     project = _projects.write(folder / "long", 1)
     study = project / "config/studies/size_made.yaml"
-    cases = "  baseline: {}\n  class_balanced: {sample: class_balanced}\n"
+    cases = "  baseline: {}\n  again: {finetune: {replicate: 1}}\n"
+    cases += "  class_balanced: {sample: class_balanced}\n  class_weighted: {finetune: {loss: class_weighted}}\n"
     study.write_text(study.read_text().replace(_projects.CASES, cases).replace("A: oversampling", "A: class_balanced"))
     base = project / "config/bases/digits_mlp.yaml"
     base.write_text(base.read_text().replace("steps: 300", "steps: 60000"))
