@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from counterpoise.records import Json
 
 COSTS = (1, 5, 20, 100)  # of a positive that is missed, in false alarms
 RECALLS = (0.5, 0.8, 0.9, 0.95)
+MOST = (1.0, 1.0, 1000.0, np.inf)  # that recall, precision, alerts and cost can be; an interval ends there
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,10 @@ def operating_points(study: Json, held: dict[int, tuple[np.ndarray, np.ndarray]]
             chosen_on = [parts[other] for other in others[seed]] or [part]
             y_N, p_N = (np.concatenate([c[i] for c in chosen_on]) for i in range(2))
             measured.append(_at(cut(y_N, p_N, cost, recall), *part, cost or 0))
-        columns = [interval(np.array(column), overlap_of(study)) for column in zip(*measured, strict=True)]
+        columns = [
+            cast(Interval, tuple(np.clip(interval(np.array(column), overlap_of(study)), 0, most).tolist()))
+            for column, most in zip(zip(*measured, strict=True), MOST, strict=True)
+        ]
         held_cost = None if cost is None else columns[3]
         points.append(Point(wanted, cut(all_y_N, all_p_N, cost, recall), columns[0], columns[1], columns[2], held_cost))
     return points

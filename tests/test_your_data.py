@@ -332,6 +332,9 @@ def test_the_page_ranks_the_cases_and_the_winner_is_among_its_ties(here):
     html = next(Path("results/report").glob("customers.full-*/index.html")).read_text()
     for words in ("What to take", "threshold-table", "a recall of 0.9", "Calibration", "More data?"):
         assert words in html
+    for part in ("published", "extent"):  # what only a paper is compared by
+        assert f'id="{part}"' not in html
+        assert f'href="#{part}"' not in html
     test = table[(table["split"] == "test") & (table["metric"] == "average_precision")]
     ours = [test[test["case"] == s.case]["value"] for s in standings]
     assert means == pytest.approx([float(v.mean()) for v in ours])
@@ -409,6 +412,8 @@ def test_what_is_expected_at_a_threshold_was_measured_on_folds_that_did_not_choo
         precisions.append(y[said].mean())
     assert point.recall[0] == pytest.approx(np.mean(recalls))
     assert point.precision[0] == pytest.approx(np.mean(precisions))
+    for point in thresholds.operating_points({"entries": entries}, held, 1):
+        assert 0 <= point.recall[1] <= point.recall[0] <= point.recall[2] <= 1
 
 
 def test_a_learning_curve_joins_the_cases_that_differ_in_rows_alone(here):

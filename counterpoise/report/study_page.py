@@ -18,7 +18,7 @@ CONTENTS = (
     ("results", "Results"),
     ("extent", "Against imbalance"),
     ("classes", "Classes as trained"),
-    ("curves", "Learning curves"),
+    ("learning", "Learning curves"),
     ("confusion", "Confusion"),
     ("cost", "Cost"),
     ("gaps", "Gaps and failures"),
@@ -36,12 +36,21 @@ def render(study: Json, document: Json, found: list[tables.Row], table: pd.DataF
     hardest = _by_hardness(counts, points)
     draw = _Pen()
     chosen = choice.panel(study, table, found, draw)
+    optional = {
+        "published": _published(study, document, table),
+        "extent": [draw(panel) for panel in panels.against_extent(summary, study)],
+        "learning": _learning(study, curves, table, hardest, titles, draw),
+    }
+    # What a paper is compared by is no part of the page of one's own data, unless there is some of it.
+    left_out = {name for name, held in optional.items() if chosen and not held}
+    contents = [(anchor, title) for anchor, title in CONTENTS if anchor not in left_out]
     return page.render(
         "study.html.j2",
         study=study,
         document=document,
         provenance=document["provenance"],
-        contents=(("choice", "What to take"), *CONTENTS) if chosen else CONTENTS,
+        contents=[("choice", "What to take"), *contents] if chosen else contents,
+        left_out=left_out,
         choice=chosen,
         cases=[words.plain(case) for case in study["cases"]],
         titles=titles,
@@ -49,13 +58,11 @@ def render(study: Json, document: Json, found: list[tables.Row], table: pd.DataF
         primary=words.metric(study["primary"]["metric"]),
         logit=study["primary"]["transform"] == "logit",
         baseline=_training_accuracy(study, summary, summaries.over_points(table)),
-        published=_published(study, document, table),
+        **optional,
         results=_results(study, table, summary, titles) if len(summary) else None,
         more_results=_more(study, summary),
-        extent=[draw(panel) for panel in panels.against_extent(summary, study)],
         levels=_levels(study, document, summary, draw),
         classes=_classes(study, counts, hardest, titles, draw) if len(counts) else None,
-        learning=_learning(study, curves, table, hardest, titles, draw),
         final=_end_of_training(study, curves),
         has_target=words.main(study["primary"]["metric"]) is words.MAIN_OF_TARGETS,
         matrices=_matrices(study, found, counts, hardest, titles) if len(counts) else None,
