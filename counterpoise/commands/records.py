@@ -26,7 +26,8 @@ def track(options: argparse.Namespace) -> int:
 def ui(options: argparse.Namespace) -> int:
     """Become the MLflow server, on this machine only."""
     store = _store()
-    print(f"http://127.0.0.1:{options.port}  (Ctrl-C ends it)", flush=True)
+    # MLflow opens at traces of language models unless the address says otherwise.
+    print(f"http://127.0.0.1:{options.port}/#/experiments?workflowType=machine_learning  (Ctrl-C ends it)", flush=True)
     port = str(options.port)
     command = ["mlflow", "ui", "--backend-store-uri", store, "--host", "127.0.0.1", "--port", port]
     os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")  # eight processes that a view has no use for
