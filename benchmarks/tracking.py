@@ -88,7 +88,9 @@ def measure(options: Options) -> Iterator[Json | None]:
             _projects.filled(folder)
             for title, function in (("store of", "mirror"), ("nothing new in", "again"), ("search in", "search")):
                 side = Fresh(f"benchmarks.tracking:{function}", (str(folder),))
-                rounds = Options(options.quick, 1, None, options.only) if function == "mirror" else options
+                # Writing a store costs minutes, and looking through the large one as well.
+                is_long = function == "mirror" or (function == "again" and runs > 1000)
+                rounds = Options(options.quick, 1, None, options.only) if is_long else options
                 yield compare(f"{title} {name}", {"ours": side}, rounds, work=work, warm=False)
 
 
