@@ -25,9 +25,9 @@ def steps(path: str, rows: int, number: int) -> Side:
     """Return so many steps of LeNet on random rows of an array in a file."""
     import torch
 
-    from counterpoise import network, registry, train
+    from counterpoise import network, registry, samples, train
 
-    x = np.load(path, mmap_mode="c", allow_pickle=False)
+    x = samples.open_array(Path(path).parent, Path(path).stem)
     y = np.random.default_rng(0).integers(0, CLASSES, rows)
     sample = train.Sample(x, np.arange(rows), y, [120.0] * 3, [60.0] * 3, "channels_last")
     methods = {"optimizers": "sgd", "schedules": "constant", "samplers": "none", "losses": "cross_entropy"}

@@ -5,6 +5,7 @@ Legend: B batch.
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ class Sample:
         """`layout` is how standardised images lie in memory, channels_last or contiguous."""
         self.layout, self.device = layout, device
         home = device if devices.holds(device, x.nbytes) else devices.CPU
-        self.raw, self.ids, self.labels = (torch.from_numpy(part).to(home) for part in (x, ids, labels))
+        self.raw, self.ids, self.labels = (as_tensor(part).to(home) for part in (x, ids, labels))
         per_channel = (-1, *[1] * (x.ndim - 2))
         self.mean, self.std = (
             torch.as_tensor(s, dtype=torch.float32).view(per_channel).to(device) for s in (mean, std)
@@ -67,5 +68,12 @@ class Sample:
 
 
 def open_array(folder: Path, name: str) -> np.ndarray:
-    """Return an array of the preprocess stage, memory-mapped (copy on write, so that torch may wrap it)."""
-    return np.load(folder / f"{name}.npy", mmap_mode="c", allow_pickle=False)
+    """Return an array of the preprocess stage, memory-mapped; it may be larger than the memory, so only for reading."""
+    return np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+
+
+def as_tensor(x: np.ndarray) -> Tensor:
+    """Return a tensor over the memory of an array, which nothing may write to where it is a file's."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable", UserWarning)
+        return torch.from_numpy(x)

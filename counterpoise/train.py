@@ -27,7 +27,7 @@ from counterpoise.errors import UserError
 from counterpoise.network import Net
 from counterpoise.pretraining.supervised import scores
 from counterpoise.progress import State, Taken
-from counterpoise.samples import Sample
+from counterpoise.samples import Sample, as_tensor
 
 ROWS = 20  # of history in a phase
 CHECKPOINT_SECONDS = float(os.environ.get("COUNTERPOISE_CHECKPOINT_SECONDS", "20"))
@@ -383,7 +383,7 @@ def _restore(optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], t
 def predict(net: Net, sample: Sample, x: np.ndarray, ids: np.ndarray, size: int = 2048) -> Tensor:
     """Return the network's outputs for the rows `ids` of `x`, in batches, without augmentation, on the CPU."""
     net.eval()
-    raw, rows = torch.from_numpy(x), torch.from_numpy(ids)
+    raw, rows = as_tensor(x), torch.from_numpy(ids)
     moved = (raw[part].to(sample.device, non_blocking=True).float() for part in rows.split(size))
     parts = [net(sample.standardise(images)) for images in moved]
     return torch.cat(parts).cpu() if parts else torch.empty(0, 0)

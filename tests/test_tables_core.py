@@ -115,6 +115,7 @@ def test_what_test_rows_hold_changes_nothing_that_is_fitted(tmp_path):
     inputs = Inputs(cfg, data, sample, 0)
     fitted = inputs.fitted[0]
     other = Inputs(cfg, data, sample, 0)
+    other.raw_pool = other.raw_pool.copy()
     other.raw_pool[other.test[0]] = 1e6
     probe = inputs.raw_pool[inputs.train[0]].copy()
     np.testing.assert_array_equal(fitted(probe), other.fitted[0](probe))

@@ -1,13 +1,14 @@
 """The loop: stateless batches, honest history, recorded divergence, and resuming to the byte at every step."""
 
 import json
+import os
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from counterpoise import streams, train
+from counterpoise import samples, streams, train
 from counterpoise.network import build as build_network
 from counterpoise.partial import Partial
 from counterpoise.registry import build
@@ -239,3 +240,14 @@ def test_training_time_goes_on_counting_after_a_kill(phase, sample, tmp_path, mo
         fit([phase], sample, tmp_path, kill_after("save", 20))
     before = Partial(tmp_path, "cell").checkpoint(SEED)[1]["seconds"]
     assert fit([phase], sample, tmp_path)[1].seconds > before > 0
+
+
+def test_inputs_may_be_larger_than_the_memory(tmp_path):
+    size = 2 * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    made = np.lib.format.open_memmap(tmp_path / "train_x.npy", "w+", np.uint8, (size // 64, 1, 8, 8))  # sparse
+    made[-1] = 7
+    del made
+    rows = np.array([0, size // 64 - 1])
+    sample = samples.Sample(samples.open_array(tmp_path, "train_x"), rows, np.array([0, 1]), [0.0], [1.0])
+    images, labels = sample.batch(torch.tensor([1, 0]))
+    assert [images[0].unique().tolist(), images[1].unique().tolist(), labels.tolist()] == [[7.0], [0.0], [1, 0]]
