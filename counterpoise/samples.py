@@ -5,6 +5,8 @@ Legend: B batch.
 
 from __future__ import annotations
 
+import mmap
+import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -69,7 +71,10 @@ class Sample:
 
 def open_array(folder: Path, name: str) -> np.ndarray:
     """Return an array of the preprocess stage, memory-mapped; it may be larger than the memory, so only for reading."""
-    return np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+    x = np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+    if x.nbytes > os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"):
+        x.base.madvise(mmap.MADV_RANDOM)  # rows read ahead would only push out others
+    return x
 
 
 def as_tensor(x: np.ndarray) -> Tensor:
