@@ -8,6 +8,7 @@ once. Intervals are t on seed differences at 95 %; q-values are Benjamini and Ho
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ def rows(published: Path, scale: str) -> list[Json]:
         held = json.loads(path.read_text(encoding="utf-8"))
         values = {(r["point"], r["case"]): r["values"] for r in held.get("table", []) if "values" in r and _counts(r)}
         work = held.get("work", {})
-        only = held.get("settings", {}).get("data", "").partition(" (")[0]  # a study without a grid has one setting
+        only = re.sub(r" \(.*?\)", "", held.get("settings", {}).get("data", ""))  # a study without a grid has one setting
         for (point, case), gained in values.items():
             against = values.get((point, REFERENCE))
             if against is None or len(against) != len(gained) or case == REFERENCE:
@@ -133,35 +134,36 @@ _OUTCOMES = ("win", "tie", "loss", "open")
 
 
 def plot(found: list[Json]) -> str:
-    """Return a forest plot as SVG: one column for each setting, a line for each case."""
+    """Return a forest plot as SVG: a panel for each setting below the other, a line for each case, best first."""
     import io
 
     from matplotlib import rc_context
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    settings = list(dict.fromkeys(row["setting"] for row in found))
-    gains: dict[str, list[float]] = {}
+    panels: dict[str, list[Json]] = {}
     for row in found:
-        gains.setdefault(row["name"], []).append(row["gain"])
-    cases = sorted(gains, key=lambda name: sum(gains[name]) / len(gains[name]))
-    figure = Figure(figsize=(2.6 + 3.2 * max(1, len(settings)), 0.9 + 0.2 * max(1, len(cases))), layout="constrained")
+        panels.setdefault(row["setting"], []).append(row)
+    heights = [len(rows) + 3 for rows in panels.values()]
+    figure = Figure(figsize=(7.2, 0.7 + 0.17 * sum(heights)), layout="constrained")
     FigureCanvasSVG(figure)
-    axes = figure.subplots(1, max(1, len(settings)), sharey=True, squeeze=False)[0]
+    axes = figure.subplots(max(1, len(panels)), 1, squeeze=False, height_ratios=heights or [1])[:, 0]
     colours = {"win": "#009e73", "loss": "#d55e00", "tie": "#0072b2", "open": "#777777"}
-    for ax, setting in zip(axes, settings, strict=False):
-        for row in (r for r in found if r["setting"] == setting):
-            y, colour = cases.index(row["name"]), colours[row["outcome"]]
+    for ax, (setting, rows) in zip(axes, panels.items(), strict=False):
+        rows.sort(key=lambda row: row["gain"])
+        for y, row in enumerate(rows):
+            colour = colours[row["outcome"]]
             ax.plot(row["interval"], [y, y], color=colour, linewidth=1.4)
             ax.plot(row["gain"], y, "s" if row["case"] in CONTROLS else "o", color=colour, markersize=4)
         ax.axvspan(-MARGIN, MARGIN, color="#dddddd", zorder=0, linewidth=0)
         ax.axvline(0, color="#555555", linewidth=0.8)
         ax.set_title(setting, fontsize=9)
         ax.set_xlabel("gain over logit adjustment", fontsize=8)
+        ax.set_yticks(range(len(rows)), [row["name"] for row in rows])
+        ax.set_ylim(-1, len(rows))
         ax.tick_params(labelsize=7)
-    axes[0].set_yticks(range(len(cases)), cases)
     marks = [axes[0].plot([], [], "o", color=colour, markersize=4, label=word)[0] for word, colour in colours.items()]
-    figure.legend(handles=marks, loc="outside lower center", ncols=len(marks), fontsize=7, frameon=False)
+    figure.legend(handles=marks, loc="outside upper center", ncols=len(marks), fontsize=7, frameon=False)
     held = io.StringIO()
     with rc_context({"svg.hashsalt": "synthesis"}):  # else ids are drawn anew each time
         figure.savefig(held, format="svg", metadata={"Date": None})
