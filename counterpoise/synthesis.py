@@ -34,7 +34,8 @@ def rows(published: Path, scale: str) -> list[Json]:
         held = json.loads(path.read_text(encoding="utf-8"))
         values = {(r["point"], r["case"]): r["values"] for r in held.get("table", []) if "values" in r and _counts(r)}
         work = held.get("work", {})
-        only = re.sub(r" \(.*?\)", "", held.get("settings", {}).get("data", ""))  # a study without a grid has one setting
+        data = held.get("settings", {}).get("data", "")
+        only = re.sub(r" \(.*?\)", "", data)  # a study without a grid has one setting
         for (point, case), gained in values.items():
             against = values.get((point, REFERENCE))
             if against is None or len(against) != len(gained) or case == REFERENCE:
