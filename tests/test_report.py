@@ -476,7 +476,7 @@ def test_one_seed_has_a_mean_and_no_interval():
 def test_wrong_labels_are_part_of_what_a_verdict_is_about_unless_they_vary_over_the_grid():
     said = {}
     for name in ("meta2024_rescaling", "kang2020_decoupling", "liu2025climb_tables"):
-        (about,) = plan.make(name, "small").studies.values()
+        (about,) = plan.make(name, "small", Path(__file__).parents[1] / "config").studies.values()
         said[name] = report._settings(about, [])["data"]
     assert said["meta2024_rescaling"] == "fashion mnist with 20 % of the training labels wrong"
     assert not any("wrong" in words for name, words in said.items() if name != "meta2024_rescaling")
