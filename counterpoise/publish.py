@@ -73,7 +73,7 @@ def publish(plan: Plan, name: str, *, allow_dirty: bool = False, folder: Path = 
 
     summary = _summary(plan, document, study, pd.read_parquet(report / "table.parquet"), dirty)
     records.write_json(folder / f"{name}.json", summary)
-    records.write_text(folder / f"{name}.md", markdown(summary))
+    records.write_text(folder / f"{name}.md", _markdown(summary))
     return folder / f"{name}.json"
 
 
@@ -201,7 +201,7 @@ def _values(table: pd.DataFrame, case: str, point: str, primary: tuple[str, str,
     return held.sort_values("seed")["value"].tolist()
 
 
-def markdown(summary: Json) -> str:
+def _markdown(summary: Json) -> str:
     """Return the summary for people; every number is one of the JSON file, with fewer digits."""
     seeds, commits = summary["seeds"], summary["commit"]
     commit = commits if isinstance(commits, str) else ", ".join(commits) or "unknown"

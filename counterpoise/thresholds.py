@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 
@@ -53,12 +52,17 @@ def operating_points(study: Json, held: dict[int, tuple[np.ndarray, np.ndarray]]
             y_N, p_N = (np.concatenate([c[i] for c in chosen_on]) for i in range(2))
             measured.append(_at(cut(y_N, p_N, cost, recall), *part, cost or 0))
         columns = [
-            cast(Interval, tuple(np.clip(interval(np.array(column), overlap_of(study)), 0, most).tolist()))
+            _within(most, interval(np.array(column), overlap_of(study)))
             for column, most in zip(zip(*measured, strict=True), MOST, strict=True)
         ]
         held_cost = None if cost is None else columns[3]
         points.append(Point(wanted, cut(all_y_N, all_p_N, cost, recall), columns[0], columns[1], columns[2], held_cost))
     return points
+
+
+def _within(most: float, held: Interval) -> Interval:
+    mean, low, high = held
+    return mean, max(low, 0.0), min(high, most)
 
 
 def cut(is_positive_N: np.ndarray, p_N: np.ndarray, cost: float | None, recall: float | None) -> float:

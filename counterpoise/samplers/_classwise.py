@@ -67,15 +67,16 @@ def grouped(labels_N: torch.Tensor) -> Grouped:
     size, classes, next_C = len(labels_N), len(counts_C), starts_C.numpy().copy()
     if classes > BLOCK:
         return Grouped(labels_N.argsort(stable=True), counts_C, starts_C)
-    positions_N = np.empty(size, np.int32 if size < 2**31 else np.int64)
+    positions_N = torch.empty(size, dtype=integers(size))
+    at_N = positions_N.numpy()
     for first in range(0, size, BLOCK):
         # NumPy sorts 16 bits by radix, which takes the same time for any order of the labels.
         label_B = labels_N[first : first + BLOCK].numpy().astype(np.uint16)
         order_B, count_C = label_B.argsort(kind="stable"), np.bincount(label_B, minlength=classes)
         place_C = next_C - (count_C.cumsum() - count_C)
-        positions_N[np.arange(len(label_B)) + place_C.repeat(count_C)] = order_B + first
+        at_N[np.arange(len(label_B)) + place_C.repeat(count_C)] = order_B + first
         next_C += count_C
-    return Grouped(torch.from_numpy(positions_N), counts_C, starts_C)
+    return Grouped(positions_N, counts_C, starts_C)
 
 
 def integers(size: int) -> torch.dtype:

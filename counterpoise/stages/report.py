@@ -146,7 +146,7 @@ def _settings(study: Json, found: list[tables.Row]) -> dict[str, str]:
         r["finetune"]["steps"] + (r["pretrain"]["method"]["name"] != "none") * r["pretrain"]["steps"] for r in trained
     ]
     batches = _span(r["finetune"]["batch_size"] for r in trained) if trained else ""
-    noise = {recipe.get("label_noise", 0.0) for recipe in recipes}  # a grid over it is told by its points
+    noise = {recipe["label_noise"] for recipe in recipes}  # a grid over it is told by its points
     wrong = f" with {100 * max(noise):g} % of the training labels wrong" if len(noise) == 1 and max(noise) else ""
     return {
         "data": " and ".join(words.plain(name) + shapes.get(name, "") for name in names) + wrong,
