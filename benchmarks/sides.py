@@ -10,12 +10,16 @@ import os
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
+PR_SET_CHILD_SUBREAPER = 36  # of <linux/prctl.h>
 ROOT = Path(__file__).resolve().parents[1]
 Side = Callable[[], Any]
 
@@ -45,26 +49,40 @@ class Fresh:
 
 @dataclass(frozen=True)
 class Command:
-    """A command line, timed as a whole with everything that it starts and waits for."""
+    """A command line, timed as a whole; its CPU time is that of every process that it leaves behind, too."""
 
     line: tuple[str, ...]
     cwd: Path = ROOT
 
     def __call__(self) -> Once:
         """Run it once; what it prints goes to the error stream if it fails."""
+        _adopt_orphans()
+        others = set(psutil.Process().children())
         began = time.perf_counter()
-        with subprocess.Popen(self.line, cwd=self.cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
-            assert process.stdout is not None
-            output = process.stdout.read()
+        with tempfile.TemporaryFile() as output:
+            process = subprocess.Popen(self.line, cwd=self.cwd, stdout=output, stderr=subprocess.STDOUT)
             _, status, used = os.wait4(process.pid, 0)
+            wall, all_used = time.perf_counter() - began, [used]
             process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            sys.stderr.write(output.decode(errors="replace"))
-            raise SystemExit(f"{' '.join(self.line)}: exit code {process.returncode}")
+            while left := set(psutil.Process().children()) - others:
+                all_used += [os.wait4(orphan.pid, 0)[2] for orphan in left]
+            if process.returncode:
+                output.seek(0)
+                sys.stderr.write(output.read().decode(errors="replace"))
+                raise SystemExit(f"{' '.join(self.line)}: exit code {process.returncode}")
         # A new process inherits the peak of the one that started it, so a smaller figure says nothing.
-        own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        peak = used.ru_maxrss * 1024 if used.ru_maxrss > own else None
-        return Once(time.perf_counter() - began, used.ru_utime + used.ru_stime, peak)
+        own, most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, max(u.ru_maxrss for u in all_used)
+        return Once(wall, sum(u.ru_utime + u.ru_stime for u in all_used), most * 1024 if most > own else None)
+
+
+def _adopt_orphans() -> None:
+    """Become the parent of processes whose own has ended, so that their CPU time can be had (Linux).
+
+    The process that forks for jobs ends after Snakemake, which does not wait for it: without this, all its jobs' time
+    would be missing.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def once(call: Side) -> Once:

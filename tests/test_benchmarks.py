@@ -1,6 +1,7 @@
 """The page of benchmarks follows from the JSON, and the harness's arithmetic is right. Nothing is timed here."""
 
 import json
+import sys
 
 import pytest
 
@@ -68,3 +69,10 @@ def test_a_section_shows_targets_spread_and_what_was_not_measured():
     assert "| slope | not measured | value ≤ 1.1: not measured |" in text
     assert "- slope: no time" in text
     assert "`python -m benchmarks.sampling`" in text
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a process cannot adopt orphans")
+def test_a_command_costs_what_it_leaves_behind_too():
+    burn = f"{sys.executable} -c 'import time\nwhile time.process_time() < 0.4: pass'"
+    cost = harness.Command(("bash", "-c", f"setsid {burn} & exit 0"))()
+    assert cost.cpu >= 0.4
