@@ -51,8 +51,9 @@ def _prepare_compiler(device: torch.device) -> None:
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_of_user / "counterpoise" / "compiled"))
     if device.type == "cpu":  # jobs run side by side
         os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
-    from torch._inductor import cpp_builder, exc
+    from torch._inductor import config, cpp_builder, exc
 
+    config.deterministic = True  # no choice of kernels by their speed
     try:
         cpp_builder.get_cpp_compiler()
     except exc.InvalidCxxCompiler:

@@ -36,7 +36,8 @@ CHECKPOINT_SECONDS = float(os.environ.get("COUNTERPOISE_CHECKPOINT_SECONDS", "20
 def one_thread() -> None:
     """Hold torch to one thread and to deterministic algorithms: jobs run side by side, not threads."""
     torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True)
+    # What `use_deterministic_algorithms` sets, without its import of the compiler, which is a second of each job.
+    torch.set_deterministic_debug_mode("error")
     # Not also every new tensor filled with NaN, which is for finding faults; 3 % of a LeNet's step.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 

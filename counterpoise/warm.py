@@ -1,9 +1,10 @@
 """A process that has imported everything once and forks for each job: importing costs more than a small job does.
 
-`python -m counterpoise.warm` listens while the Snakemake that started it lives. A job that Snakemake starts there
-hands its arguments, environment and files over and waits for the exit code; where nobody listens (by hand, on
-another machine, in the first seconds of a run) it imports and runs by itself, with the same bytes as the result.
-A job and its forked process live and die together: whoever kills the one, kills the other.
+It listens while the Snakemake that started it lives. A job that Snakemake starts there hands its arguments,
+environment and files over and waits for the exit code; where nobody listens (by hand, on another machine) it imports
+and runs by itself, with the same bytes as the result. Jobs that ask before everything is imported wait for that: it is
+no longer than their own imports would be. A job and its forked process live and die together: whoever kills the one,
+kills the other.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import os
 import selectors
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -24,7 +26,8 @@ STAGES = ("preprocess", "sample", "pretrain", "finetune", "evaluate", "report")
 POLL = 0.5  # seconds between two looks at whether Snakemake lives
 CUT_SHORT = 75  # exit code of a job whose process ended without one: Snakemake tries it again
 IMPORTED = (
-    "torch", "numpy", "pandas", "pyarrow.parquet", "scipy.stats", "sklearn.metrics", "sklearn.ensemble",
+    "torch", "torch._dynamo",  # the second by the first optimiser that a process makes
+    "numpy", "pandas", "pyarrow.parquet", "scipy.stats", "sklearn.metrics", "sklearn.ensemble",
     "torchmetrics.functional.classification", "counterpoise.cli", "counterpoise.jobs",
     *(f"counterpoise.stages.{stage}" for stage in STAGES), "counterpoise.report.study_page",
 )  # fmt: skip
@@ -33,6 +36,26 @@ IMPORTED = (
 def address(parent: int) -> Path:
     """Return where the process listens that belongs to a Snakemake."""
     return Path(tempfile.gettempdir()) / f"counterpoise-{os.getuid()}-{parent}.sock"
+
+
+def start() -> subprocess.Popen[bytes] | None:
+    """Start the process that forks for the jobs of this one (Linux); it ends with this one."""
+    if sys.platform != "linux":
+        return None
+    path = address(os.getpid())
+    path.unlink(missing_ok=True)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        path.chmod(0o600)  # before anybody is listened to
+        listener.listen(64)
+        return subprocess.Popen(
+            [sys.executable, "-m", "counterpoise.warm", str(os.getpid()), str(listener.fileno())],
+            pass_fds=[listener.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
 
 
 def run(arguments: list[str]) -> int | None:
@@ -72,8 +95,8 @@ def _received(line: socket.socket, size: int) -> bytes:
 class Server:
     """Forks for whoever asks, and reports how each fork ended."""
 
-    def __init__(self, parent: int) -> None:
-        self.parent, self.path = parent, address(parent)
+    def __init__(self, parent: int, listener: socket.socket) -> None:
+        self.parent, self.listener = parent, listener
         self.jobs: dict[int, socket.socket] = {}  # process -> who waits for it
         self.select = selectors.DefaultSelector()
         self.woken, waker = os.pipe()
@@ -81,24 +104,20 @@ class Server:
             os.set_blocking(end, False)
         signal.set_wakeup_fd(waker)
         signal.signal(signal.SIGCHLD, lambda *_: None)  # wakes the selector
-        self.listener = socket.socket(socket.AF_UNIX)
 
     def serve(self) -> None:
-        """Listen until Snakemake has gone, then end every job."""
-        self.path.unlink(missing_ok=True)
-        held = os.umask(0o077)
-        self.listener.bind(str(self.path))
-        os.umask(held)
-        self.listener.listen(64)
+        """Import what jobs import, answer until Snakemake has gone, then end every job."""
         self.select.register(self.listener, selectors.EVENT_READ)
         self.select.register(self.woken, selectors.EVENT_READ)
         try:
+            for module in IMPORTED:
+                importlib.import_module(module)
             while os.getppid() == self.parent:
                 for key, _ in self.select.select(POLL):
                     self._answer(key)
                 self._reap()
         finally:
-            self.path.unlink(missing_ok=True)
+            address(self.parent).unlink(missing_ok=True)
             for process in self.jobs:
                 os.kill(process, signal.SIGKILL)
 
@@ -169,19 +188,8 @@ class Server:
             line.close()
 
 
-def main() -> None:
-    """Import what jobs import, then listen."""
-    parent = int(sys.argv[1])
-    for module in IMPORTED:
-        importlib.import_module(module)
-    import torch
-
-    torch.set_num_threads(1)
-    Server(parent).serve()
-
-
 if __name__ == "__main__":
     import counterpoise.__main__  # one thread for every numeric library, before any is loaded
 
     assert counterpoise.__main__
-    main()
+    Server(int(sys.argv[1]), socket.socket(fileno=int(sys.argv[2]))).serve()

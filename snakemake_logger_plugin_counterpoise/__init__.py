@@ -10,8 +10,6 @@ belongs to the scheduler), which mirrors jobs from their files until this proces
 from __future__ import annotations
 
 import logging
-import os
-import subprocess
 import sys
 import threading
 from typing import Any
@@ -19,6 +17,7 @@ from typing import Any
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
+from counterpoise import warm
 from snakemake_logger_plugin_counterpoise.progress import Progress
 from snakemake_logger_plugin_counterpoise.tracker import Tracker
 
@@ -44,18 +43,6 @@ CHATTER = (
 REPEATED = ("CalledProcessError in file", "At least one job did not complete")  # said better by `Progress.fail`
 SHOWN = (LogEvent.GROUP_ERROR, LogEvent.DEBUG_DAG)
 REFRESH = 0.5  # seconds between two looks at what is in training
-
-
-def warm() -> None:
-    """Start the process that forks for the jobs of this run; it ends with this one. Without it jobs are only slower."""
-    if sys.platform == "linux":
-        subprocess.Popen(
-            [sys.executable, "-m", "counterpoise.warm", str(os.getpid())],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
 
 
 class LogHandler(LogHandlerBase):
@@ -114,7 +101,7 @@ class LogHandler(LogHandlerBase):
         if self.ticker is None:
             self.tracker.start()
             if self.tracker.plan.get("is_local", bool)():
-                warm()
+                warm.start()  # without it jobs are only slower
             self.ticker = threading.Thread(target=self._tick, daemon=True)
             self.ticker.start()
 

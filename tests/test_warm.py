@@ -50,10 +50,7 @@ def project(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def server():
-    process = subprocess.Popen(
-        [sys.executable, "-m", "counterpoise.warm", str(os.getpid())], env=small_project.environment()
-    )
-    wait_for(lambda: warm.address(os.getpid()).exists())
+    process = warm.start()
     yield process
     process.kill()
     process.wait()
@@ -124,16 +121,16 @@ def test_a_job_whose_server_dies_is_to_be_tried_again(project, server):
 
 def test_the_server_ends_with_its_snakemake(tmp_path):
     code = (
-        "import os, subprocess, sys, time\n"
-        "server = subprocess.Popen([sys.executable, '-m', 'counterpoise.warm', str(os.getpid())])\n"
-        "print(os.getpid(), server.pid, flush=True)\n"
+        "import os, time\n"
+        "from counterpoise import warm\n"
+        "print(os.getpid(), warm.start().pid, flush=True)\n"
         "time.sleep(600)\n"
     )
     parent = subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=small_project.environment()
     )
     pid, server = map(int, parent.stdout.readline().split())
-    wait_for(lambda: warm.address(pid).exists())
+    assert warm.address(pid).stat().st_mode & 0o777 == 0o600
     parent.kill()
     parent.wait()
     wait_for(lambda: gone(server), 30)
