@@ -142,3 +142,22 @@ def test_a_job_of_another_parent_does_not_ask(monkeypatch):
     assert warm.run(["finetune", "cell", "block"]) is None
     monkeypatch.setenv("COUNTERPOISE_PARENT", str(os.getppid()))
     assert warm.run(["plan"]) is None
+
+
+def test_a_job_finds_imported_what_takes_long(project, tmp_path):
+    """As a fork does: in a process that has imported what the server imports."""
+    compute(project, COUNTERPOISE_PARENT="")
+    out = next((tmp_path / "results" / "finetune").glob("*/*"))
+    shutil.rmtree(out)
+    code = (
+        "import importlib, sys\n"
+        "from counterpoise import jobs, warm\n"
+        "for module in warm.IMPORTED: importlib.import_module(module)\n"
+        "before = set(sys.modules)\n"
+        f"jobs.run('finetune', '{out.parent.name}', '{out.name}')\n"
+        "print(*sorted(set(sys.modules) - before))\n"
+    )
+    environment = small_project.environment(COUNTERPOISE_PARENT="")
+    told = subprocess.run([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    libraries = [name for name in told.stdout.split() if not name.startswith("counterpoise")]
+    assert len(libraries) < 40, libraries  # torch's compiler alone would be 800
