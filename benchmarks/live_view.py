@@ -1,11 +1,13 @@
 """Live view: what the process that mirrors a study into MLflow while it runs costs a training job.
 
-The job is a fine-tuning of five seeds, timed as a process, alone and beside that process.
+The job is a fine-tuning of five seeds, timed as a process, alone and beside that process, which has a hundred cells of
+other jobs to write.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,13 +23,24 @@ STUDY = "size_made.full"
 FOLLOW = (
     f"import sys; from counterpoise import plan, track; sys.exit(track.follow(plan.read(), sys.argv[1], ['{STUDY}']))"
 )
-STARTED = 8.0  # seconds in which the process has imported MLflow and made its store
+STARTED = 8.0  # seconds in which the process has imported MLflow and made its store, and writes
 
 
-def beside(job: Command, folder: Path) -> Callable[[], Once]:
-    """Return the job, timed while the view is kept up to date by a process of its own."""
+def alone(job: Command, out: Path) -> Callable[[], Once]:
+    """Return the job, timed from nothing."""
 
     def call() -> Once:
+        shutil.rmtree(out, ignore_errors=True)
+        return job()
+
+    return call
+
+
+def beside(job: Command, out: Path, folder: Path) -> Callable[[], Once]:
+    """Return the job, timed from nothing while the view is kept up to date by a process of its own."""
+
+    def call() -> Once:
+        shutil.rmtree(out, ignore_errors=True)
         (folder / "live.db").unlink(missing_ok=True)
         line = [sys.executable, "-c", FOLLOW, "sqlite:///live.db"]
         with subprocess.Popen(
@@ -35,6 +48,8 @@ def beside(job: Command, folder: Path) -> Callable[[], Once]:
         ) as live:
             time.sleep(STARTED)
             measured = job()
+            if live.poll() is not None:
+                raise SystemExit("the process that keeps the view up to date has ended before the job")
             live.communicate(b"end")
         return measured
 
@@ -49,15 +64,14 @@ def measure(options: Options) -> Iterator[Json | None]:
     from counterpoise import plan
 
     with tempfile.TemporaryDirectory() as held:
-        folder = _projects.write(Path(held) / "job", 10)
+        folder = _projects.write(Path(held) / "job", 100)  # so that the view is being written all the time
         _projects.filled(folder, steps=1000 if options.quick else 5000)
         made = plan.read(folder / plan.PLAN)
         cell = next(c for c in made.cells.values() if c.stage == "finetune")
         os.environ["PYTHONPATH"] = str(ROOT)
-        clear = f"rm -rf {folder / cell.folder}/seeds-00-04"
-        line = f"{clear} && exec {sys.executable} -m counterpoise finetune {cell.name} seeds-00-04"
-        job = Command(("bash", "-c", line), folder)
-        sides = {"tracked": beside(job, folder), "not tracked": job}
+        job = Command((sys.executable, "-m", "counterpoise", "finetune", cell.name, "seeds-00-04"), folder)
+        out = folder / cell.folder / "seeds-00-04"
+        sides = {"tracked": beside(job, out, folder), "not tracked": alone(job, out)}
         yield compare(name, sides, options, target=Target("cpu_ratio", at_most=1.01), cost=True)
 
 
