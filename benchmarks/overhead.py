@@ -5,14 +5,13 @@ older version of this project, which then runs in turns with this one. Shares ar
 over the training seconds that the jobs' records hold; the study of long jobs trains four networks for some two minutes
 each. The parts are CPU seconds of this version's run: of the records of each stage's jobs, of a process that imports
 what jobs import (once a run), of one that plans anew (once for each change of configuration or code), and of starting
-and ending one job beside its work, forked or by itself; what is left is Snakemake, the live view and the reports.
+and ending one job beside its work; what is left is Snakemake, the live view and the reports.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -93,17 +92,8 @@ def _default(folder: Path, options: Options) -> Iterator[Json]:
         line = f"rm -rf results/plans && exec {sys.executable} -c '{program}'"
         yield value(f"default run: {name}", Command(("bash", "-c", line), project)().cpu, "CPU s")
     began = Command((sys.executable, "-c", "import counterpoise.__main__, counterpoise.warm"), project)
-    most = Target("value", at_most=3)
-    yield value("start of a job that is forked", min(began().cpu for _ in range(5)), "CPU s", target=most)
-    yield value("start of a training job by itself", min(_start(project) for _ in range(5)), "CPU s", target=most)
-
-
-def _start(project: Path) -> float:
-    """Return the CPU seconds of a fine-tuning that nobody forked, as on a cluster, less those of its training."""
-    out = next(iter(sorted((project / "results/finetune").glob("*-baseline-*/*"))))
-    shutil.rmtree(out)
-    line = (sys.executable, "-m", "counterpoise", "finetune", out.parent.name, out.name)
-    return Command(line, project)().cpu - json.loads((out / "run.json").read_text())["train_seconds"]
+    cost = min(began().cpu for _ in range(5))
+    yield value("start of a job that is forked", cost, "CPU s", target=Target("value", at_most=3))
 
 
 def _long(folder: Path) -> Iterator[Json]:
