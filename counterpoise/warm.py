@@ -39,12 +39,15 @@ def address(parent: int) -> Path:
 
 
 def start() -> subprocess.Popen[bytes] | None:
-    """Start the process that forks for the jobs of this one (Linux); it ends with this one."""
+    """Start the process that forks for the jobs of this one (Linux), which ends with this one; None where it cannot.
+
+    Jobs are then only slower: a system that is no Linux, a temporary folder whose name is too long for a socket.
+    """
     if sys.platform != "linux":
         return None
     path = address(os.getpid())
-    path.unlink(missing_ok=True)
-    with socket.socket(socket.AF_UNIX) as listener:
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as listener:
+        path.unlink(missing_ok=True)
         listener.bind(str(path))
         path.chmod(0o600)  # before anybody is listened to
         listener.listen(64)
@@ -56,6 +59,7 @@ def start() -> subprocess.Popen[bytes] | None:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
+    return None
 
 
 def run(arguments: list[str]) -> int | None:

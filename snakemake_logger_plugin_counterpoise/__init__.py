@@ -101,7 +101,7 @@ class LogHandler(LogHandlerBase):
         if self.ticker is None:
             self.tracker.start()
             if self.tracker.plan.get("is_local", bool)():
-                warm.start()  # without it jobs are only slower
+                warm.start()
             self.ticker = threading.Thread(target=self._tick, daemon=True)
             self.ticker.start()
 

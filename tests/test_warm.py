@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -142,6 +143,15 @@ def test_a_job_of_another_parent_does_not_ask(monkeypatch):
     assert warm.run(["finetune", "cell", "block"]) is None
     monkeypatch.setenv("COUNTERPOISE_PARENT", str(os.getppid()))
     assert warm.run(["plan"]) is None
+
+
+def test_a_temporary_folder_that_no_socket_fits_in_costs_the_server_alone(tmp_path, monkeypatch):
+    long = tmp_path / ("x" * 120)
+    long.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    assert warm.start() is None
+    monkeypatch.setenv("COUNTERPOISE_PARENT", str(os.getppid()))
+    assert warm.run(["finetune", "cell", "block"]) is None
 
 
 def test_a_job_finds_imported_what_takes_long(project, tmp_path):
