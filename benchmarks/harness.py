@@ -21,6 +21,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
+import psutil
+
 from benchmarks.sides import ROOT, Command, Fresh, Once, Side, once
 
 __all__ = ["Command", "Fresh", "Json", "Once", "Options", "Target", "compare", "main", "once", "row", "value"]
@@ -210,7 +212,7 @@ def surroundings() -> Json:
     cpu = platform.processor() or platform.machine()
     if (info := Path("/proc/cpuinfo")).exists():
         cpu = next((x.split(":")[1].strip() for x in info.read_text().splitlines() if x.startswith("model name")), cpu)
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    memory = psutil.virtual_memory().total
     return {
         "machine": {"cpu": cpu, "cores": os.cpu_count(), "memory_gib": round(memory / 2**30, 1),
                     "system": platform.system(), "load": round(os.getloadavg()[0], 1)},

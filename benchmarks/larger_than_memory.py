@@ -7,13 +7,13 @@ not of a disk. Memory is what the process holds itself, apart from the pages of 
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 from benchmarks.harness import Fresh, Json, Once, Options, Target, compare, main
 from benchmarks.sides import Side
@@ -60,7 +60,7 @@ def _own() -> int:
 def measure(options: Options) -> Iterator[Json | None]:
     """Yield the row."""
     size = int(np.prod(SHAPE))
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    memory = psutil.virtual_memory().total
     rows = (2**28 if options.quick else int(1.6 * memory)) // size
     number = 100 if options.quick else 400
     with tempfile.TemporaryDirectory() as held:

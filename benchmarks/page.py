@@ -111,9 +111,9 @@ def plots(report: Json) -> Any:
 if __name__ == "__main__":
     if (RESULTS / "growth.json").exists():
         grown = json.loads((RESULTS / "growth.json").read_text(encoding="utf-8"))
-        import matplotlib
+        from matplotlib import rc_context
 
-        matplotlib.rcParams["svg.hashsalt"] = "counterpoise"  # the same picture is the same file
-        plots(grown).savefig(PAGE.with_name("growth.svg"), metadata={"Date": None})
+        with rc_context({"svg.hashsalt": "counterpoise"}):  # else ids are drawn anew each time
+            plots(grown).savefig(PAGE.with_name("growth.svg"), metadata={"Date": None})
     PAGE.write_text(text(), encoding="utf-8")
     print(PAGE.relative_to(ROOT))

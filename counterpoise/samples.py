@@ -6,12 +6,12 @@ Legend: B batch.
 from __future__ import annotations
 
 import mmap
-import os
 import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil  # type: ignore[import-untyped]
 import torch
 from torch import Tensor
 
@@ -72,7 +72,7 @@ class Sample:
 def open_array(folder: Path, name: str) -> np.ndarray:
     """Return an array of the preprocess stage, memory-mapped; it may be larger than the memory, so only for reading."""
     x = np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-    if x.nbytes > os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"):
+    if x.nbytes > psutil.virtual_memory().total:
         x.base.madvise(mmap.MADV_RANDOM)  # rows read ahead would only push out others
     return x
 

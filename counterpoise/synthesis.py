@@ -145,14 +145,14 @@ def plot(found: list[Json]) -> str:
     panels: dict[str, list[Json]] = {}
     for row in found:
         panels.setdefault(row["setting"], []).append(row)
-    heights = [len(rows) + 3 for rows in panels.values()]
+    heights = [len(lines) + 3 for lines in panels.values()]
     figure = Figure(figsize=(7.2, 0.7 + 0.17 * sum(heights)), layout="constrained")
     FigureCanvasSVG(figure)
     axes = figure.subplots(max(1, len(panels)), 1, squeeze=False, height_ratios=heights or [1])[:, 0]
     colours = {"win": "#009e73", "loss": "#d55e00", "tie": "#0072b2", "open": "#777777"}
-    for ax, (setting, rows) in zip(axes, panels.items(), strict=False):
-        rows.sort(key=lambda row: row["gain"])
-        for y, row in enumerate(rows):
+    for ax, (setting, lines) in zip(axes, panels.items(), strict=False):
+        lines.sort(key=lambda row: row["gain"])
+        for y, row in enumerate(lines):
             colour = colours[row["outcome"]]
             ax.plot(row["interval"], [y, y], color=colour, linewidth=1.4)
             ax.plot(row["gain"], y, "s" if row["case"] in CONTROLS else "o", color=colour, markersize=4)
@@ -160,8 +160,8 @@ def plot(found: list[Json]) -> str:
         ax.axvline(0, color="#555555", linewidth=0.8)
         ax.set_title(setting, fontsize=9)
         ax.set_xlabel("gain over logit adjustment", fontsize=8)
-        ax.set_yticks(range(len(rows)), [row["name"] for row in rows])
-        ax.set_ylim(-1, len(rows))
+        ax.set_yticks(range(len(lines)), [row["name"] for row in lines])
+        ax.set_ylim(-1, len(lines))
         ax.tick_params(labelsize=7)
     marks = [axes[0].plot([], [], "o", color=colour, markersize=4, label=word)[0] for word, colour in colours.items()]
     figure.legend(handles=marks, loc="outside upper center", ncols=len(marks), fontsize=7, frameon=False)
