@@ -132,6 +132,16 @@ def parser() -> argparse.ArgumentParser:
         _name,
     )
     add(
+        "hash",
+        "commands.hash:hash_data",
+        "print what the file of a data set must contain",
+        "Read a data set of counterpoise/datasets/ and print its shape, the examples of each class, the data hash and\n"
+        "the checksums of its files, ready to be pasted into its file. Files that are nowhere are downloaded.\n"
+        "Exit code 1 where the file differs.",
+        "counterpoise hash digits",
+        _data_set,
+    )
+    add(
         "export",
         "commands.export:export",
         "fit the best case of a study of your own data on all rows, as a folder",
@@ -268,6 +278,10 @@ def _cores(command: argparse.ArgumentParser) -> None:
 
 def _target(command: argparse.ArgumentParser) -> None:
     command.add_argument("target", metavar="cell-or-study", help="a cell, or a study with or without its scale")
+
+
+def _data_set(command: argparse.ArgumentParser) -> None:
+    command.add_argument("dataset", help="the name of its file in counterpoise/datasets/")
 
 
 def _cell(command: argparse.ArgumentParser) -> None:

@@ -56,7 +56,7 @@ def locate(dataset: str, files: Files, name: str) -> Path:
     url, checksum = files[name]
     faults = []
     for path in places(dataset, name):
-        if (found := _checksum(path, checksum)) == checksum:
+        if (found := checksum_of(path, checksum)) == checksum:
             return path
         if path.parent.name == dataset:  # a file outside such a folder may belong to another data set
             faults.append(f"{path} has {found}")
@@ -66,6 +66,17 @@ def locate(dataset: str, files: Files, name: str) -> Path:
             f"delete it, or put the right file at {raw_folder() / dataset / name}"
         )
     return _unpack(dataset, name, url, checksum) if "#" in url else _download(dataset, name, url, checksum)
+
+
+def unchecked(dataset: str, files: Files, name: str) -> Path:
+    """Return the path of a file, downloading it if it is nowhere, whatever its content: to learn its checksum.
+
+    Raises UserError if it cannot be downloaded, and for a member of an archive whose checksum is another.
+    """
+    url, checksum = files[name]
+    if "#" in url:
+        return locate(dataset, files, name)
+    return next(places(dataset, name), None) or _obtain(dataset, name, url, checksum)
 
 
 def at_hand(dataset: str, files: Files, name: str) -> bool:
@@ -103,9 +114,9 @@ def places(dataset: str, name: str) -> Iterator[Path]:
                 yield path
 
 
-def _checksum(path: Path, expected: str) -> str:
+def checksum_of(path: Path, expected: str) -> str:
     """Return the checksum of the uncompressed content in the algorithm of `expected`, or what is wrong with it."""
-    algorithm = expected.split(":")[0]
+    algorithm = "md5" if expected.startswith("md5:") else "sha256"
     total = hashlib.new(algorithm)
     try:
         with open_file(path) as source:
@@ -122,7 +133,7 @@ def _checksum(path: Path, expected: str) -> str:
 
 def _download(dataset: str, name: str, url: str, checksum: str) -> Path:
     target = _obtain(dataset, name, url, checksum)
-    if (found := _checksum(target, checksum)) != checksum:
+    if (found := checksum_of(target, checksum)) != checksum:
         target.unlink()
         raise UserError(
             f"data set '{dataset}': {url} has {found}; expected {checksum} of the uncompressed content; "
@@ -150,7 +161,7 @@ def _unpack(dataset: str, name: str, url: str, checksum: str) -> Path:
 def _extract(archive: tarfile.TarFile, member: str, path: Path, checksum: str) -> None:
     with path.open("wb") as file:
         shutil.copyfileobj(archive.extractfile(member) or io.BytesIO(), file, _BLOCK)
-    if (found := _checksum(path, checksum)) != checksum:
+    if (found := checksum_of(path, checksum)) != checksum:
         raise ValueError(f"found {found}")
 
 

@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from counterpoise import contracts
 from counterpoise.errors import UserError, nearest
 
 KINDS = (
@@ -44,10 +45,20 @@ def names(kind: str) -> tuple[str, ...]:
 
 @cache
 def method(kind: str, name: str) -> type[Any]:
-    """Return the `Method` class of `counterpoise/<kind>/<name>.py`; raise UserError for an unknown name."""
+    """Return the `Method` class of `counterpoise/<kind>/<name>.py`.
+
+    Raises UserError for an unknown name, and for a class that lacks what its kind needs.
+    """
+    cls = unchecked(kind, name)
+    contracts.check(kind, name, cls)
+    return cls
+
+
+def unchecked(kind: str, name: str) -> Any:
+    """Return the `Method` class of a file as it is, None if there is none; raise UserError for an unknown name."""
     if name not in names(kind):
         raise UserError(f"unknown {kind} method '{name}'{nearest(name, names(kind))}")
-    return importlib.import_module(f"counterpoise.{kind}.{name}").Method
+    return getattr(importlib.import_module(f"counterpoise.{kind}.{name}"), "Method", None)
 
 
 def build(kind: str, spec: dict[str, Any]) -> Any:

@@ -45,6 +45,8 @@ def decode(spec: dict[str, Any]) -> tuple[tuple[np.ndarray, ...], dict[str, Any]
     found = data.hash_arrays(train_x, train_y, test_x, test_y)
     if dataset.data_hash not in (found, data.hash_checksums(dataset.files)):
         raise UserError(f"data set '{name}' decodes to data hash {found}, expected {dataset.data_hash}")
+    if not hasattr(dataset, "path"):  # a user's own file is checked when it is read
+        _check_counts(name, dataset, train_x, train_y)
     if dataset.kind == "image" and dataset.pool > 1:
         train_x, test_x = (_images.average_pool(x, dataset.pool) for x in (train_x, test_x))
     meta = {
@@ -59,3 +61,16 @@ def decode(spec: dict[str, Any]) -> tuple[tuple[np.ndarray, ...], dict[str, Any]
     if hasattr(dataset, "quantity"):
         meta["target"] = dataset.quantity
     return (train_x, train_y, test_x, test_y), meta
+
+
+def _check_counts(name: str, dataset: Any, train_x: np.ndarray, train_y: np.ndarray) -> None:
+    """Raise UserError unless shape and training counts, on which the plan was checked, are those of the data."""
+    found = {"shape": train_x.shape[1:]}
+    if not hasattr(dataset, "quantity"):
+        found["train_counts"] = tuple(np.bincount(train_y, minlength=len(dataset.classes)).tolist())
+    for attribute, value in found.items():
+        if value != tuple(getattr(dataset, attribute)):
+            raise UserError(
+                f"data set '{name}': {attribute} of the data is {value}, its file has {getattr(dataset, attribute)}; "
+                f"`counterpoise hash {name}` prints what it must contain"
+            )
