@@ -85,7 +85,7 @@ MEASURED = ("shape", "train_counts", "data_hash", "files")  # what `counterpoise
 
 
 def check(kind: str, name: str, cls: type[Any] | None) -> None:
-    """Raise UserError naming the first attribute that `counterpoise/<kind>/<name>.py` lacks, or whose value is wrong."""
+    """Raise UserError naming the first attribute that a method lacks, or whose value is wrong."""
     where = f"counterpoise/{kind}/{name}.py"
     if cls is None:
         raise UserError(f"{where}: expected a class `Method`")
@@ -120,7 +120,7 @@ def _check_data_set(where: str, name: str, cls: type[Any]) -> None:
 
 def _value(cls: type[Any], attribute: str) -> Any:
     """Return an attribute of the class, OF_INSTANCES where only they have a value, or MISSING."""
-    value = getattr(cls, attribute, MISSING)
+    value = next((vars(base)[attribute] for base in cls.__mro__ if attribute in vars(base)), MISSING)
     if attribute in {f.name for f in dataclasses.fields(cls)} or isinstance(value, property):
         return OF_INSTANCES
     return value

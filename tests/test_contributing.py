@@ -1,4 +1,4 @@
-"""CONTRIBUTING shows a method of one file and a study of one file: both are added to a copy of the project and run."""
+"""CONTRIBUTING shows a method, a study and a data set of one file each: a copy of the project gets and runs them."""
 
 import os
 import re
@@ -10,6 +10,16 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+WINE = """
+title: The example data set
+source: {paper: none}
+base: breast_cancer_mlp
+cases: {baseline: {data: wine_cultivars, imbalance: natural}}
+seeds: 5
+claims: []
+primary: {metric: balanced_accuracy}
+scales: {smoke: {}}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -20,35 +30,47 @@ def project(tmp_path_factory):
         shutil.copytree(ROOT / name, folder / name, ignore=ignore)
     blocks = re.findall(r"```(?:python|yaml)\n# (\S+)\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)
     for path, text in blocks:
-        assert not (folder / path).exists(), "an example adds a file"
         (folder / path).write_text(text)
-    assert [path for path, _ in blocks] == ["counterpoise/losses/poly1.py", "config/studies/leng2022_poly.yaml"]
+    assert [path for path, _ in blocks] == [
+        "counterpoise/losses/poly1.py",
+        "config/studies/leng2022_poly.yaml",
+        "counterpoise/datasets/wine_cultivars.py",
+    ]
+    (folder / "config/studies/leng2022_wine.yaml").write_text(WINE)
     return folder
 
 
 def run(project, *arguments):
     env = {**os.environ, "PYTHONPATH": str(project)}
-    return subprocess.run(
-        [sys.executable, *arguments], cwd=project, env=env, capture_output=True, text=True, check=True
-    ).stdout
+    done = subprocess.run([sys.executable, *arguments], cwd=project, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def test_the_example_study_passes_the_check(project):
-    assert "leng2022_poly.smoke" in run(project, "-m", "counterpoise", "check", "--studies", "leng2022")
+    assert "leng2022_poly.smoke" in run(project, "-m", "counterpoise", "check", "--studies", "leng2022_poly")
 
 
-def test_the_example_method_trains(project):
-    script = """
+def test_the_example_data_set_is_what_its_file_says(project):
+    told = run(project, "-m", "counterpoise", "hash", "wine_cultivars")
+    assert told.endswith("as in counterpoise/datasets/wine_cultivars.py\n")
+
+
+@pytest.mark.parametrize(
+    ("study", "case", "used"),
+    [("leng2022_poly", "poly1", "poly1@1"), ("leng2022_wine", "baseline", "wine_cultivars@1")],
+)
+def test_the_examples_train(project, study, case, used):
+    script = f"""
 import counterpoise
 from pathlib import Path
-from counterpoise import jobs, plan, registry
+from counterpoise import jobs, plan
 assert Path(counterpoise.__file__).is_relative_to(Path.cwd()), counterpoise.__file__
-assert "poly1" in registry.names("losses")
-made = plan.make("leng2022", "smoke")
+made = plan.make("{study}", "smoke")
 made.write(plan.PLAN)
-entry = next(e for e in made.studies["leng2022_poly.smoke"]["entries"] if e["case"] == "poly1")
+entry = next(e for e in made.studies["{study}.smoke"]["entries"] if e["case"] == "{case}")
 for stage in ("preprocess", "sample", "finetune", "evaluate"):
     jobs.run(stage, entry[stage], None if stage == "preprocess" else "seeds-00-04")
-print(made.cells[entry["finetune"]].identity["finetune"]["loss"])
+print(*(made.cells[entry[stage]].identity for stage in ("preprocess", "finetune")))
 """
-    assert run(project, "-c", script).strip() == "{'name': 'poly1@1'}"
+    assert used in run(project, "-c", script)

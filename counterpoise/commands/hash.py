@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from counterpoise import data, registry, targets
+from counterpoise import data, registry
 from counterpoise.errors import UserError
 
 TYPES = {"shape": "tuple[int, ...]", "train_counts": "tuple[int, ...]", "data_hash": "str", "files": "Files"}
@@ -23,7 +22,9 @@ def hash_data(options: argparse.Namespace) -> int:
     if cls is None or not hasattr(cls, "read"):
         raise UserError(f"{path}: expected a class `Method` with read(self, locate)")
     if hasattr(cls, "path"):
-        raise UserError(f"hash: '{name}' reads a file of yours, whose hash is in its study; see `counterpoise new --help`")
+        raise UserError(
+            f"hash: '{name}' reads a file of yours, whose hash is in its study; see `counterpoise new --help`"
+        )
     dataset = cls()
     found = measured(name, dataset)
     for attribute, value in found.items():
