@@ -298,7 +298,31 @@ def _name(command: argparse.ArgumentParser) -> None:
     command.add_argument("--group", metavar="COLUMN", help="rows of one value are never parted, for instance a patient")
     command.add_argument("--time", metavar="COLUMN", help="train on what was before, test on what came after")
     command.add_argument(
+        "--kind",
+        metavar="COLUMN=KIND",
+        action="append",
+        default=[],
+        help="use a column as numeric, categorical, date, date_day_first or date_month_first, or ignore it",
+    )
+    command.add_argument(
+        "--keep",
+        metavar="COLUMN=TEXT",
+        action="append",
+        default=[],
+        help="a text, such as NA, that is a class or category of the column and no missing value",
+    )
+    _header(command)
+    command.add_argument(
         "--name", dest="name_of_study", metavar="NAME", help="of the study (default: that of the file)"
+    )
+
+
+def _header(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--header",
+        action=argparse.BooleanOptionalAction,
+        help="whether the first row of a CSV or TSV file is its header (default: it is, if it looks like one or has "
+        "a name that is looked for)",
     )
 
 
@@ -312,7 +336,10 @@ def _predicted(command: argparse.ArgumentParser) -> None:
     command.add_argument("model", help="the folder that `export` wrote")
     command.add_argument("data", metavar="new-rows", help="a CSV, TSV or Parquet file, or a folder of images")
     command.add_argument("-o", "--output", default="predictions.csv", metavar="FILE", help="default: predictions.csv")
-    command.add_argument("--id", metavar="COLUMN", help="a column of the new rows that is copied to the result")
+    command.add_argument(
+        "--id", metavar="COLUMN", help="a column of the new rows that is copied to the result as it is"
+    )
+    _header(command)
     command.add_argument("--threshold", type=float, metavar="P", help="say the rarer class above this probability")
 
 

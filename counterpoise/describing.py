@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _CATEGORIES = 1000  # a column of texts with more is not one of categories
 _FEW = 20  # rows; of fewer, no column is called an identifier because its values differ
+_MEETINGS = 5  # rows expected to share a number, of which none does in a column of identifiers
 _CODES = 10  # different whole numbers that could be codes
 _WORDS = ("true false", "yes no", "y n", "t f", "0 1", "on off")
 _SCALES = (
@@ -27,7 +28,8 @@ _SCALES = (
     "strongly_disagree disagree neutral agree strongly_agree",
     "none mild moderate severe",
 )
-_KEY = r"(?i)(.*[_ .-])?(id|ids|uuid|guid|key)$|^index$|.*[a-z](?-i:Id|ID)$|^unnamed: 0$|^row_?(name|number|num)$"
+_KEY = r"(?i:(.*[_ .-])?(id|ids|uuid|guid|key)|index|unnamed: 0|row_?(name|number|num))$|.*[a-z0-9](Id|ID)$"
+_LIKE_KEY = r"(?i).*[a-z]ids?$"  # PASSENGERID, but also AMOUNT_PAID
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Described:
     kind: str
     """`numeric`, `categorical`, `ordinal`, a kind of date (`values.DateKind`), or `ignore`."""
     found: str
-    """What it is: number, code, boolean, category, scale, date, constant, empty, identifier, text or target."""
+    """What it is: number, code, boolean, category, scale, date, constant, empty, identifier, text, target or given."""
     why: str
     missing: float
     """Share of the rows without a value."""
@@ -46,12 +48,14 @@ class Described:
     """Infinite values, which are used as missing ones."""
     categories: tuple[str, ...] = ()
     """Of a categorical column sorted, of an ordinal one from the least to the greatest."""
+    suggested: str = ""
+    """Of a column that is not used but could be, the kind to give it."""
     doubtful: bool = False
     """Whether a person should look at `why`, because another use is as likely."""
 
 
-def describe(column: pd.Series, labels_N: np.ndarray) -> Described:
-    """Return what a column is used as, given the label of each of its rows."""
+def describe(column: pd.Series, labels_N: np.ndarray, given: str | None = None) -> Described:
+    """Return what a column is used as, given the label of each of its rows, or the kind that was asked for."""
     import pandas as pd
 
     known = column.dropna()
@@ -62,8 +66,13 @@ def describe(column: pd.Series, labels_N: np.ndarray) -> Described:
     def found(kind: str, what: str, why: str, categories: Iterable[str] = (), doubtful: bool = False) -> Described:
         infinite = int(np.isinf(column.to_numpy()).sum()) if column.dtype.kind == "f" else 0
         share = 1 - len(known) / len(column)
-        return Described(str(column.name), kind, what, why, share, infinite, tuple(categories), doubtful)
+        could_be = "categorical" if is_text else "date" if column.dtype.kind == "M" else "numeric"
+        suggested = could_be if kind == "ignore" and what not in ("empty", "constant", "given") else ""
+        return Described(str(column.name), kind, what, why, share, infinite, tuple(categories), suggested, doubtful)
 
+    if given:
+        categories = sorted(values.texts(different)) if given == "categorical" else ()
+        return found(given, "given", "as was asked for", categories)
     if not names:
         return found("ignore", "empty", "no row has a value")
     if len(names) == 1 and len(known) == len(column):
@@ -83,15 +92,23 @@ def describe(column: pd.Series, labels_N: np.ndarray) -> Described:
             why += "; they recur, so rows of one value may belong together, on one side of a split"
         return found("ignore", "identifier", why)
     if not is_text:
-        return _numbers(known[np.isfinite(known)].to_numpy(), len(different), found)
+        numbers = known[np.isfinite(known)].to_numpy()
+        return _numbers(numbers, len(different), bool(re.match(_LIKE_KEY, str(column.name))), found)
     many = len(different) > _CATEGORIES or (len(known) >= _FEW and len(different) > len(known) / 2)
     return _texts(known, names, len(different) if many else 0, found)
 
 
-def _numbers(numbers: np.ndarray, different: int, found: Callable[..., Described]) -> Described:
+def _numbers(numbers: np.ndarray, different: int, is_like_key: bool, found: Callable[..., Described]) -> Described:
     is_whole = len(numbers) >= _FEW and not (numbers % 1).any()
     if is_whole and different >= 0.95 * len(numbers) and np.ptp(numbers) < 1.1 * len(numbers):
         return found("ignore", "identifier", "it counts the rows")
+    if is_whole and is_like_key:
+        # numbers drawn at random would meet about this often, and quantities, which crowd, more often
+        if different == len(numbers) and len(numbers) ** 2 > 2 * _MEETINGS * np.ptp(numbers):
+            return found("ignore", "identifier", "its name, and that no number recurs, make it an identifier")
+        if different > len(numbers) / 10:
+            why = "numbers; if it is an identifier, as its name may say, it is better not used"
+            return found("numeric", "number", why, doubtful=True)
     if is_whole and different <= _CODES:
         codes = f"{different} whole numbers from {numbers.min():.0f} to {numbers.max():.0f}"
         return found("numeric", "code", f"{codes}, used as a quantity; if they are codes, set its kind to categorical")

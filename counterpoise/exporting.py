@@ -115,6 +115,8 @@ def _described(recipe: Json, made: Refit) -> Json:
         "positive": None,
         "threshold": None,
         "columns": made.columns,
+        "header": data.get("header"),
+        "kept": data.get("kept", {}),
         "unused": [name for name, kind in data.get("kinds", {}).items() if kind == "ignore"]
         + [made.left_out] * bool(made.left_out),
         "shape": inputs.meta["shape"],

@@ -6,8 +6,9 @@ Nothing is dropped in silence: a column that is not used, a row without a label,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +25,7 @@ FOLDS = 5
 
 _NEIGHBOURS = 5  # of SMOTE and its kin
 _MANY_CLASSES = 100
+_TEXT = 30  # characters of a label in a message
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,19 @@ class Profile:
         }
 
 
-def profile(frame: pd.DataFrame, target: str) -> Profile:
-    """Return what a table holds that `reading.read_table` returned; raise UserError if `target` cannot be learnt."""
+def profile(
+    frame: pd.DataFrame,
+    target: str,
+    kinds: Mapping[str, str] | None = None,
+    unlabelled: Mapping[str, int] | None = None,
+) -> Profile:
+    """Return what a table holds that `reading.read_table` returned; raise UserError if `target` cannot be learnt.
+
+    `kinds` has the kind of each column that is not to be judged; `unlabelled` the strings of the target that were read
+    as missing, and in how many rows each is.
+    """
+    kinds = kinds or {}
+    stand_ins = _stand_ins(target, unlabelled or {})
     notes = list(frame.attrs.get("notes", ()))
     if target not in frame.columns:
         if any(note.startswith("there is no header") for note in notes):
@@ -72,10 +85,10 @@ def profile(frame: pd.DataFrame, target: str) -> Profile:
     if frame.shape[1] == 1:
         raise UserError(f"target '{target}' is the only column, so there is nothing to predict it from")
     labels = values.texts(frame[target])
-    classes, counts = _classes(frame[target], labels, target)
+    classes, counts = _classes(frame[target], labels, target, stand_ins)
     labelled = labels.notna().to_numpy()
     rows, names_N = frame[labelled], labels[labelled].to_numpy()
-    columns = [describe(rows[name], names_N) for name in frame.columns if name != target]
+    columns = [describe(rows[name], names_N, kinds.get(name)) for name in frame.columns if name != target]
     used = [column for column in columns if column.kind != "ignore"]
     if not used:
         reasons = ", ".join(f"'{column.name}' ({column.found})" for column in columns)
@@ -86,7 +99,7 @@ def profile(frame: pd.DataFrame, target: str) -> Profile:
     missing = len(frame) - len(rows)
     warnings = [
         *notes,
-        *_target_warnings(target, classes, counts, missing, len(frame), folds),
+        *_target_warnings(target, classes, counts, missing, len(frame), folds, stand_ins),
         *filter(None, map(_column_warning, columns)),
         *_repeat_warnings(duplicates, contradictions, len(rows)),
         *(
@@ -111,12 +124,24 @@ def profile(frame: pd.DataFrame, target: str) -> Profile:
     )
 
 
-def _classes(column: pd.Series, labels: pd.Series, target: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
+def _stand_ins(target: str, unlabelled: Mapping[str, int]) -> str:
+    """Return the sentence on strings that were read as a missing label, and how to keep one; "" if there are none."""
+    if not unlabelled:
+        return ""
+    most = sorted(unlabelled, key=lambda text: -unlabelled[text])
+    shown = ", ".join(f"{unlabelled[text]:,} rows have the text '{text[:_TEXT]}'" for text in most[:3])
+    shown += f" and {len(most) - 3:,} other texts are missing too" if len(most) > 3 else ""
+    return f"; {shown}, read as missing: to keep it as a class, add --keep {quote(f'{target}={most[0]}')}"
+
+
+def _classes(
+    column: pd.Series, labels: pd.Series, target: str, stand_ins: str
+) -> tuple[tuple[str, ...], tuple[int, ...]]:
     counted = labels.value_counts()
     if not len(counted):
-        raise UserError(f"target '{target}' has no label in any row")
+        raise UserError(f"target '{target}' has no label in any row{stand_ins}")
     if len(counted) == 1:
-        raise UserError(f"target '{target}' has one class ('{counted.index[0]}'); two or more are needed")
+        raise UserError(f"target '{target}' has one class ('{counted.index[0]}'); two or more are needed{stand_ins}")
     if not values.is_text(column):
         numbers = column.dropna().to_numpy(float, na_value=np.nan)
         if (numbers % 1).any() or len(counted) > max(_MANY_CLASSES, 0.05 * len(numbers)):
@@ -138,10 +163,10 @@ def _classes(column: pd.Series, labels: pd.Series, target: str) -> tuple[tuple[s
 
 
 def _target_warnings(
-    target: str, classes: tuple[str, ...], counts: tuple[int, ...], missing: int, rows: int, folds: int
+    target: str, classes: tuple[str, ...], counts: tuple[int, ...], missing: int, rows: int, folds: int, stand_ins: str
 ) -> Iterator[str]:
     if missing:
-        yield f"{missing:,} of {rows:,} rows have no '{target}' and are left out"
+        yield f"{missing:,} of {rows:,} rows have no '{target}' and are left out{stand_ins}"
     if len(classes) > _MANY_CLASSES:
         yield f"'{target}' has {len(classes):,} classes: time and memory grow with them"
     smallest = min(counts)
@@ -157,7 +182,8 @@ def _target_warnings(
 
 def _column_warning(column: Described) -> str:
     if column.kind == "ignore":
-        return f"column '{column.name}' is not used: {column.why}"
+        kept = column.suggested and f"; to use it, add --kind {quote(f'{column.name}={column.suggested}')}"
+        return f"column '{column.name}' is not used: {column.why}{kept}"
     if column.infinite:
         return f"column '{column.name}': {column.infinite:,} infinite values are used as missing"
     return f"column '{column.name}': {column.why}" if column.doubtful else ""

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from counterpoise import delimited, values
+from counterpoise import columnar, delimited, values
 from counterpoise.errors import UserError
 
 if TYPE_CHECKING:
@@ -21,22 +20,53 @@ _BINARY = {
 }
 
 
-def read_table(path: str | Path) -> pd.DataFrame:
-    """Return the table in a CSV, TSV or Parquet file, gzipped or not: float64 for numbers, texts as they stand.
+def read_table(
+    path: str | Path,
+    header: bool | None = None,
+    expected: Collection[str] = (),
+    kept: Mapping[str, Sequence[str]] | None = None,
+) -> pd.DataFrame:
+    """Return the table in a CSV, TSV or Parquet file, gzipped or not: float64 for numbers, strings as they stand.
 
-    `attrs["notes"]` holds a sentence for each thing that was decided or is odd. Raises UserError, in one line, if
-    there is no such file, it is no table, its rows differ in length, or it does not fit into memory.
+    `header` says whether the first row of a text is one (None: judge), and one with a name of `expected` is; `kept`
+    has the strings of a column that are no missing values, such as NA. `attrs["notes"]` holds a sentence for each
+    thing that was decided or is odd. Raises UserError, in one line, if there is no such file, it is no table, its rows
+    differ in length, or it does not fit into memory.
     """
+    path, kept = Path(path), kept or {}
+    notes: list[str] = []
+    parts: dict[str, Any] = {}
+    if _is_parquet(path):
+        for name, column in columnar.read(path, notes, _check_memory):
+            parts[name], said = columnar.typed(column, kept.get(name, ()))
+            notes += [f"column '{name}': {said}"] if said else []
+    else:
+        names, columns, delimiter = delimited.read(path, notes, _check_memory, header, expected)
+        for name in names:
+            column = columns.pop(0)
+            parts[name], said = values.column(column, kept.get(name, ()), comma_is_decimal=delimiter in ";\t")
+            notes += _broken(name, column)
+            notes += [f"column '{name}': {said}"] if said else []
+    return _frame(path, parts, notes)
+
+
+def as_written(path: str | Path, name: str, header: bool | None = None, expected: Collection[str] = ()) -> pd.Series:
+    """Return one column as strings, exactly as the file has them; of what is no text, as Python writes it."""
     path = Path(path)
+    if _is_parquet(path):
+        return columnar.as_written(dict(columnar.read(path, [], _check_memory, only=name))[name])
+    return values.as_series(delimited.read(path, [], _check_memory, header, expected, name)[1][0])
+
+
+def _is_parquet(path: Path) -> bool:
+    """Return whether a file is in Parquet's format; raise UserError if there is none, or one that is no table."""
     if not path.is_file():
         raise UserError(f"{path}: {'is a folder, expected a file' if path.is_dir() else 'there is no such file'}")
     with path.open("rb") as file:
         start = file.read(4)
-    if start == b"PAR1":
-        return _parquet(path)
     if start in _BINARY:
         raise UserError(f"{path}: this is {_BINARY[start]}")
-    return _delimited(path)
+    return start == b"PAR1"
 
 
 def sha256(path: str | Path) -> str:
@@ -58,20 +88,12 @@ def free_memory() -> float:
     return min(free, limit)
 
 
-def _delimited(path: Path) -> pd.DataFrame:
+def _broken(name: str, texts: Any) -> list[str]:
     import pyarrow.compute as pc
 
-    notes: list[str] = []
-    parts: dict[str, Any] = {}
-    names, columns, delimiter = delimited.read(path, notes, _check_memory)
-    for name in names:
-        texts = values.trimmed(columns.pop(0))
-        found, note = values.parsed(texts, comma_is_decimal=delimiter in ";\t")
-        parts[name] = _text(texts) if found is None else found
-        if broken := pc.sum(pc.match_substring(texts, "\n")).as_py():
-            notes.append(f"column '{name}': {broken:,} values have a line break; if wrong, a quotation mark is missing")
-        notes += [f"column '{name}': {note}"] if note else []
-    return _frame(path, parts, notes)
+    count = pc.sum(pc.match_substring(texts, "\n")).as_py() or 0
+    note = f"column '{name}': {count:,} values have a line break; if wrong, a quotation mark is missing"
+    return [note] if count else []
 
 
 def _frame(path: Path, parts: dict[str, Any], notes: list[str]) -> pd.DataFrame:
@@ -82,45 +104,6 @@ def _frame(path: Path, parts: dict[str, Any], notes: list[str]) -> pd.DataFrame:
         raise UserError(f"{path}: there is a header and no row")
     frame.attrs["notes"] = notes
     return frame
-
-
-def _text(texts: Any) -> pd.Series:
-    import pandas as pd
-
-    return pd.Series(texts.to_pandas(), dtype="str")
-
-
-def _parquet(path: Path) -> pd.DataFrame:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    notes: list[str] = []
-    try:
-        file = parquet.ParquetFile(path)
-        about = file.metadata
-        held = sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups))
-        _check_memory(path, held + 8 * about.num_rows * about.num_columns)
-        table = file.read()
-    except (pa.ArrowException, OSError) as reason:
-        raise UserError(f"{path}: this Parquet file cannot be read: {' '.join(str(reason).split())}") from None
-    parts: dict[str, Any] = {}
-    for name, column in zip(delimited.unique(table.column_names, notes), table.columns, strict=True):
-        kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-        column = column.cast(kind).combine_chunks()
-        if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-            parts[name] = column.cast("float64", safe=False).to_numpy(False)
-        elif pa.types.is_temporal(kind) and not (pa.types.is_time(kind) or pa.types.is_duration(kind)):
-            parts[name] = column.cast(pa.timestamp("us"), safe=False).to_pandas()
-        elif pa.types.is_null(kind):
-            parts[name] = np.full(len(column), np.nan)
-        elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
-            parts[name] = _text(values.trimmed(column.cast(pa.large_string())))
-        else:
-            notes += [] if pa.types.is_boolean(kind) else [f"column '{name}': values of type {kind} are read as text"]
-            parts[name] = _text(
-                pa.array([None if v is None else str(v) for v in column.to_pylist()], pa.large_string())
-            )
-    return _frame(path, parts, notes)
 
 
 def _check_memory(path: Path, need: float) -> None:

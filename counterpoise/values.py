@@ -28,24 +28,33 @@ SHARE = 0.95
 """A column is one of numbers, or dates, if this share of its texts is; the other texts are then missing, and said."""
 
 _SHOWN = 30  # characters of a text in a message
-_EXACT = 2.0**53  # float64 does not tell apart whole numbers above this
+_EXACT = 2.0**53  # from here on float64 does not tell neighbouring whole numbers apart
 _SIGN = "^[+-]?"
 _PLAIN = rf"(?i){_SIGN}((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf|infinity)$"
 _COMMA_IS_DECIMAL = rf"{_SIGN}(\d{{1,3}}(\.\d{{3}})+|\d+)(,\d+)?$"
 _COMMA_IS_THOUSANDS = rf"{_SIGN}(\d{{1,3}}(,\d{{3}})+|\d+)(\.\d+)?$"
+_WHOLE = rf"{_SIGN}\d+(\.0*)?$"
+_POWER = rf"(?i){_SIGN}\d+(\.\d+)?e\+?\d+$"
+_ROUNDED = r"(?i)\.\d{13,}e"  # as many digits as float64 has: an identifier, not a measurement
 _TIME = r"([T ]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$"
 _DATE = rf"^(\d{{4}}[-/]\d{{1,2}}[-/]\d{{1,2}}|\d{{1,2}}\.\d{{1,2}}\.\d{{4}}){_TIME}"
 _ABOVE_12 = r"(1[3-9]|2\d|3[01])"
 _SLASHED = rf"^\d{{1,2}}[/-]\d{{1,2}}[/-]\d{{4}}{_TIME}"
 
 
-def trimmed(texts: Any) -> Any:
-    """Return an Arrow array of texts without the spaces around them, null where one stands for a missing value."""
+def trimmed(texts: Any, kept: Sequence[str] = ()) -> Any:
+    """Return an Arrow array of strings without the spaces around them, null where one stands for a missing value.
+
+    Those in `kept` stand for themselves.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
 
     texts = pc.utf8_trim_whitespace(texts)
-    return pc.if_else(pc.is_in(pc.utf8_lower(texts), pa.array(MISSING, texts.type)), None, texts)
+    is_missing = pc.is_in(pc.utf8_lower(texts), pa.array(MISSING, texts.type))
+    if kept:
+        is_missing = pc.and_not(is_missing, pc.is_in(texts, pa.array(kept, texts.type)))
+    return pc.if_else(is_missing, None, texts)
 
 
 def parsed(texts: Any, comma_is_decimal: bool) -> tuple[np.ndarray | None, str]:
@@ -67,17 +76,57 @@ def parsed(texts: Any, comma_is_decimal: bool) -> tuple[np.ndarray | None, str]:
             share, (pattern, separator, note) = found, reading
     if share < SHARE:
         return None, ""
-    if _share(known, r"^\d+$") == 1:
-        if pc.any(pc.match_substring_regex(known, r"^0\d")).as_py():
-            return None, "numbers with leading zeros are read as names, not as quantities"
-        if pc.max(pc.utf8_length(known)).as_py() > 15 and np.abs(known.cast("float64").to_numpy(False)).max() > _EXACT:
-            return None, "whole numbers of more than 15 digits are read as names, not as quantities"
     is_number = pc.match_substring_regex(texts, pattern)
     plain = pc.replace_substring(texts, separator, "") if separator else texts
-    plain = pc.replace_substring(plain, ",", ".")
+    plain = pc.if_else(is_number, pc.replace_substring(plain, ",", "."), None)
+    found = plain.cast("float64").to_numpy(False)
+    if names := _names(pc.drop_null(plain), found):
+        return None, names
     odd = pc.drop_null(pc.if_else(is_number, None, texts))
     notes = [note, _odd(odd.to_pylist(), "number") if len(odd) else ""]
-    return pc.if_else(is_number, plain, None).cast("float64").to_numpy(False), "; ".join(filter(None, notes))
+    return found, "; ".join(filter(None, notes))
+
+
+def is_exact(numbers: np.ndarray) -> bool:
+    """Return whether float64 tells every whole number up to the largest of these apart."""
+    return not (np.abs(numbers[np.isfinite(numbers)]) >= _EXACT).any()
+
+
+def _names(plain: Any, numbers: np.ndarray) -> str:
+    """Return why numbers, given as they are written and as float64, are names of something; "" if they are not."""
+    import pyarrow.compute as pc
+
+    if pc.any(pc.match_substring_regex(plain, r"^0\d")).as_py() and _share(plain, r"^\d+$") == 1:
+        return "numbers with leading zeros are read as names, not as quantities"
+    if not (np.abs(numbers) >= _EXACT).any():
+        return ""
+    plain = plain.filter(pc.invert(pc.match_substring_regex(plain, "(?i)inf")))
+    held = np.abs(plain.cast("float64").to_numpy(False))
+    if not (held >= _EXACT).any():
+        return ""
+    if _share(plain, _WHOLE) == 1:
+        return "whole numbers of more than 15 digits are read as names, not as quantities"
+    is_id = held.max() < 2.0**64 and not (held % 1).any() and _share(plain, f"{_WHOLE}|{_POWER}") == 1
+    if is_id and pc.any(pc.match_substring_regex(plain, _ROUNDED)).as_py():
+        return (
+            "whole numbers of more than 15 digits are read as names, not as quantities; they were rounded when the "
+            "file was written, so that some may be alike: write them as integers or strings"
+        )
+    return ""
+
+
+def column(texts: Any, kept: Sequence[str], comma_is_decimal: bool) -> tuple[np.ndarray | pd.Series, str]:
+    """Return an Arrow array of strings as `parsed` numbers, or as trimmed strings; and a note, or ""."""
+    texts = trimmed(texts, kept)
+    found, note = (None, "") if kept else parsed(texts, comma_is_decimal)
+    return (as_series(texts) if found is None else found), note
+
+
+def as_series(texts: Any) -> pd.Series:
+    """Return an Arrow array of strings as a column of pandas."""
+    import pandas as pd
+
+    return pd.Series(texts.to_pandas(), dtype="str")
 
 
 def like_number(text: str) -> bool:

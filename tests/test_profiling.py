@@ -75,7 +75,9 @@ def test_a_column_is_what_it_looks_like_and_what_is_not_used_is_said(column, kin
     assert about.why
     assert len(warnings) == is_said
     if kind == "ignore":
-        assert warnings == [f"column 'column' is not used: {about.why}"]
+        kept = f"; to use it, add --kind column={about.suggested}" if about.suggested else ""
+        assert warnings == [f"column 'column' is not used: {about.why}{kept}"]
+        assert bool(kept) == (found not in ("empty", "constant"))
 
 
 @pytest.mark.parametrize(

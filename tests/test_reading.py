@@ -84,7 +84,7 @@ def test_a_header_is_told_from_a_row(tmp_path, content, names):
     frame = read(tmp_path, content)
     assert list(frame) == names
     assert len(frame) == content.count("\n") - (names[0] != "column_1")
-    said = [f"there is no header: the columns are called column_1 to column_{len(names)}"]
+    said = [f"there is no header: the columns are called column_1 to column_{len(names)}; for one, add --header"]
     assert frame.attrs["notes"] == (said if names[0] == "column_1" else [])
 
 

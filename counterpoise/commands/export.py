@@ -55,7 +55,7 @@ def predict(options: argparse.Namespace) -> int:
         raise UserError(f"{out.parent}: there is no such folder")
     if out.exists() and path.exists() and out.samefile(path):
         raise UserError(f"-o {out}: is the file of new rows itself")
-    first, x = _images(model, path) if model.about["kind"] == "image" else _rows(model, path, options.id)
+    first, x = _images(model, path, options) if model.about["kind"] == "image" else _rows(model, path, options)
     frame = _predicted(model, first, x, threshold)
     records.write(out, lambda p: frame.to_csv(p, index=False))
     said = frame["decision"].value_counts()
@@ -74,13 +74,16 @@ def _threshold(model: Model, given: float | None) -> float | None:
     return given
 
 
-def _rows(model: Model, path: Path, identifier: str | None) -> tuple[pd.DataFrame, np.ndarray]:
+def _rows(model: Model, path: Path, options: argparse.Namespace) -> tuple[pd.DataFrame, np.ndarray]:
     """Return the first columns of the result, and the rows as the model takes them."""
     import pandas as pd
 
     from counterpoise import new_rows, reading
 
-    frame = reading.read_table(path)
+    about, identifier = model.about, options.id
+    header = about.get("header") if options.header is None else options.header
+    expected = [about["target"], *(column["name"] for column in about["columns"]), *about["unused"]]
+    frame = reading.read_table(path, header, expected, about.get("kept"))
     if identifier and identifier not in frame.columns:
         raise UserError(f"--id: '{identifier}' is no column of {path}{nearest(identifier, frame.columns)}")
     x_ND, faults, notes = new_rows.encoded(frame, model.about)
@@ -92,15 +95,21 @@ def _rows(model: Model, path: Path, identifier: str | None) -> tuple[pd.DataFram
         raise UserError(f"{path}: {faults[-1]}")
     first = pd.DataFrame({"row": range(1, len(frame) + 1)})
     if identifier:
-        first[identifier] = frame[identifier].to_numpy()
+        name = identifier
+        if name in ("row", "decision", *(f"probability_{label}" for label in model.classes)):
+            name = f"input_{identifier}"
+            print(f"note: column '{identifier}' is written as '{name}', as the result has its own", file=sys.stderr)
+        first[name] = reading.as_written(path, identifier, header, expected)
     return first, x_ND
 
 
-def _images(model: Model, path: Path) -> tuple[pd.DataFrame, np.ndarray]:
+def _images(model: Model, path: Path, options: argparse.Namespace) -> tuple[pd.DataFrame, np.ndarray]:
     import pandas as pd
 
     from counterpoise.datasets import image_folder
 
+    if options.id:
+        raise UserError("--id: is for tables; of images the result has the file")
     files = image_folder.images_in(path)
     return pd.DataFrame({"file": [str(f) for f in files]}), image_folder.decoded(files, model.about)
 

@@ -12,6 +12,7 @@ from counterpoise.errors import UserError
 from counterpoise.records import write_text
 
 NAME = r"[a-z]+[0-9]{4}[a-z]?_[a-z0-9_]+"
+OF_DATA = ("target", "group", "time", "kind", "keep")  # options of data alone
 FILES = (".csv", ".tsv", ".txt", ".gz", ".parquet", ".pq", ".xls", ".xlsx", ".zip", ".h5", ".json")
 
 TEMPLATE = """\
@@ -48,7 +49,7 @@ scales:
 def new(options: argparse.Namespace) -> int:
     """Write a study file: of the data in a file or folder, or the template of a published result."""
     path = Path(options.name)
-    if path.exists() or path.suffix.lower() in FILES or options.target or options.group or options.time:
+    if path.exists() or path.suffix.lower() in FILES or any(vars(options)[key] for key in OF_DATA):
         return of_data(path, options)
     if not re.fullmatch(NAME, options.name):
         raise UserError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 OWN_NAME = r"[a-z0-9][a-z0-9-]*"  # without the underline that joins studies of one key
 SHOWN = 8  # classes
+KINDS = ("numeric", "categorical", "date", "date_day_first", "date_month_first", "ignore")  # that need no more said
 
 
 def of_data(path: Path, options: argparse.Namespace) -> int:
@@ -56,13 +58,22 @@ def _study_name(path: Path, given: str | None) -> str:
 def _table(path: Path, name: str, options: argparse.Namespace) -> list[Proposal]:
     from counterpoise import own_data, profiling, proposing_tables, reading
 
-    frame = reading.read_table(path)
+    kinds, kept = _given("--kind", options.kind), _given("--keep", options.keep)
+    expected = [held for held in (options.target, options.group, options.time, *kinds, *kept) if held]
+    frame = reading.read_table(path, options.header, expected, kept)
     if not options.target:
         raise UserError(f"{path}: which column is to be predicted? Say --target <column>{nearest('', frame.columns)}")
     if options.group and options.time:
         raise UserError("--group and --time: folds go by one of them, not by both")
-    profile = profiling.profile(frame, options.target)
-    data = {"path": path.as_posix(), **profile.options(), "sha256": own_data.fingerprint(path)}
+    _check_given(frame, options.target, kinds, kept)
+    unlabelled = {}
+    if options.target in frame and frame[options.target].isna().any():
+        texts = reading.as_written(path, options.target, options.header, expected)[frame[options.target].isna()]
+        unlabelled = texts.str.strip().replace("", None).value_counts().to_dict()
+    profile = profiling.profile(frame, options.target, {name: kind[-1] for name, kind in kinds.items()}, unlabelled)
+    read = {"kept": kept} if kept else {}
+    read |= {} if options.header is None else {"header": options.header}
+    data = {"path": path.as_posix(), **profile.options(), **read, "sha256": own_data.fingerprint(path)}
     by = options.group or options.time
     groups = 0
     if by:
@@ -71,14 +82,50 @@ def _table(path: Path, name: str, options: argparse.Namespace) -> list[Proposal]
         if groups == 1:
             raise UserError(f"--group: column '{by}' has one value, and folds need two groups or more")
     print(_found(path, profile, by))
-    command = f"counterpoise new {path} --target {options.target}"
-    command += f" --group {options.group}" if options.group else f" --time {options.time}" if options.time else ""
+    command = _command(path, options)
     if options.time:
         return [
             proposing_tables.of_table(profile, data, name, command, time=options.time, stretches=stretches)
             for stretches in range(proposing_tables.STRETCHES, 1, -1)
         ]
     return [proposing_tables.of_table(profile, data, name, command, group=options.group or "", groups=groups)]
+
+
+def _given(option: str, words: list[str]) -> dict[str, list[str]]:
+    """Return what `--kind` or `--keep` says of each column."""
+    found: dict[str, list[str]] = {}
+    for word in words:
+        name, _, value = word.rpartition("=")
+        if not name or not value:
+            raise UserError(f"{option} '{word}': expected <column>={'<text>' if option == '--keep' else '<kind>'}")
+        found.setdefault(name, []).append(value)
+    return found
+
+
+def _check_given(frame: pd.DataFrame, target: str, kinds: dict[str, list[str]], kept: dict[str, list[str]]) -> None:
+    for option, given in (("--kind", kinds), ("--keep", kept)):
+        for name in given:
+            if name not in frame:
+                raise UserError(f"{option}: '{name}' is no column{nearest(name, frame.columns)}")
+    for name, (*_, kind) in kinds.items():
+        if name == target:
+            raise UserError(f"--kind: '{name}' is the target, whose values are classes")
+        if kind not in KINDS:
+            raise UserError(f"--kind: column '{name}': unknown kind '{kind}'{nearest(kind, KINDS)}")
+    for name, texts in kept.items():
+        if lost := [text for text in texts if not (frame[name] == text).any()]:
+            raise UserError(f"--keep: column '{name}' has the text '{lost[0]}' in no row")
+
+
+def _command(path: Path, options: argparse.Namespace) -> str:
+    """Return the command that writes the study again."""
+    words = ["counterpoise", "new", str(path), "--target", options.target]
+    for key in ("group", "time"):
+        words += [f"--{key}", getattr(options, key)] if getattr(options, key) else []
+    words += [word for kind in options.kind for word in ("--kind", kind)]
+    words += [word for text in options.keep for word in ("--keep", text)]
+    words += [] if options.header is None else ["--header" if options.header else "--no-header"]
+    return shlex.join(words)
 
 
 def _keep_for_split(frame: pd.DataFrame, profile: Profile, data: dict[str, Any], by: str, option: str) -> None:
@@ -128,7 +175,7 @@ def _found(path: Path, profile: Profile, by: str | None) -> str:
 def _images(path: Path, name: str, options: argparse.Namespace) -> list[Proposal]:
     from counterpoise import proposing_images
 
-    if given := [f"--{key}" for key in ("target", "group", "time") if getattr(options, key)]:
+    if given := [f"--{key}" for key in ("target", "group", "time", "kind", "keep") if getattr(options, key)]:
         raise UserError(f"{given[0]}: is for files; the classes of {path} are its sub-folders")
     found = proposing_images.look(path)
     print(f"{path}: {counted(sum(found.counts), 'image')} in {_classes(found.classes, found.counts)}")

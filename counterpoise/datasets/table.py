@@ -48,6 +48,10 @@ class Method:
     """Names of the classes in the order of the labels; of two, the second is the positive one."""
     counts: list[Annotated[int, Interval(ge=1)]] = field(default_factory=list)
     """Rows of each class."""
+    header: bool | None = None
+    """Whether the first row of a file of text is the header; null: it is, if it holds the names above or looks so."""
+    kept: dict[str, list[str]] = field(default_factory=dict)
+    """Column -> strings that stand for themselves in it and not for a missing value, such as NA."""
     sha256: str = ""
     """Of the file when the study was written; if empty it is not checked, and a changed file goes unnoticed."""
 
@@ -103,7 +107,7 @@ class Method:
         """Return all labelled rows to train on and none to test, in the order of the file (float64, int64)."""
         from counterpoise import reading, values
 
-        frame = reading.read_table(self.path)
+        frame = reading.read_table(self.path, self.header, (self.target, *self.kinds), self.kept)
         if self.sha256 and (found := reading.sha256(self.path)) != self.sha256:
             raise UserError(
                 f"{self.path} has changed since its study was written (SHA-256 {found}, then {self.sha256}); "
