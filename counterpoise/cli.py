@@ -309,7 +309,7 @@ def _name(command: argparse.ArgumentParser) -> None:
         metavar="COLUMN=TEXT",
         action="append",
         default=[],
-        help="a text, such as NA, that is a class or category of the column and no missing value",
+        help="a string that is a class or category of the column and not a missing value, such as NA",
     )
     _header(command)
     command.add_argument(
@@ -321,8 +321,8 @@ def _header(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--header",
         action=argparse.BooleanOptionalAction,
-        help="whether the first row of a CSV or TSV file is its header (default: it is, if it looks like one or has "
-        "a name that is looked for)",
+        help="whether the first row of a CSV or TSV file is the header (default: judged by what it holds; a row with "
+        "the target, or with a column of the model, is the header whatever is said here)",
     )
 
 

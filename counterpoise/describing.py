@@ -28,8 +28,9 @@ _SCALES = (
     "strongly_disagree disagree neutral agree strongly_agree",
     "none mild moderate severe",
 )
-_KEY = r"(?i:(.*[_ .-])?(id|ids|uuid|guid|key)|index|unnamed: 0|row_?(name|number|num))$|.*[a-z0-9](Id|ID)$"
-_LIKE_KEY = r"(?i).*[a-z]ids?$"  # PASSENGERID, but also AMOUNT_PAID
+_ROW = r"index|unnamed: 0|row_?(name|number|num)|__index_level_\d+__"
+_KEY = rf"(?i:(.*[_ .-])?(id|ids|uuid|guid|key)|{_ROW})$|.*[a-z0-9](Id|ID)$"
+_LIKE_KEY = r"(?i)[a-z]{4,}ids?$"  # PASSENGERID, but also THYROID; not AMOUNT_PAID
 
 
 @dataclass(frozen=True)
@@ -66,13 +67,14 @@ def describe(column: pd.Series, labels_N: np.ndarray, given: str | None = None) 
     def found(kind: str, what: str, why: str, categories: Iterable[str] = (), doubtful: bool = False) -> Described:
         infinite = int(np.isinf(column.to_numpy()).sum()) if column.dtype.kind == "f" else 0
         share = 1 - len(known) / len(column)
-        could_be = "categorical" if is_text else "date" if column.dtype.kind == "M" else "numeric"
+        is_number = not np.isnan(values.numbers(different[:100])).any()
+        could_be = "date" if column.dtype.kind == "M" else "numeric" if is_number else "categorical"
         suggested = could_be if kind == "ignore" and what not in ("empty", "constant", "given") else ""
         return Described(str(column.name), kind, what, why, share, infinite, tuple(categories), suggested, doubtful)
 
     if given:
         categories = sorted(values.texts(different)) if given == "categorical" else ()
-        return found(given, "given", "as was asked for", categories)
+        return found(given, "given", "set by --kind", categories)
     if not names:
         return found("ignore", "empty", "no row has a value")
     if len(names) == 1 and len(known) == len(column):
@@ -107,7 +109,7 @@ def _numbers(numbers: np.ndarray, different: int, is_like_key: bool, found: Call
         if different == len(numbers) and len(numbers) ** 2 > 2 * _MEETINGS * np.ptp(numbers):
             return found("ignore", "identifier", "its name, and that no number recurs, make it an identifier")
         if different > len(numbers) / 10:
-            why = "numbers; if it is an identifier, as its name may say, it is better not used"
+            why = "numbers; if its name means an identifier, set its kind to ignore"
             return found("numeric", "number", why, doubtful=True)
     if is_whole and different <= _CODES:
         codes = f"{different} whole numbers from {numbers.min():.0f} to {numbers.max():.0f}"
@@ -121,13 +123,14 @@ def _texts(known: pd.Series, names: list[str], too_many: int, found: Callable[..
     kind, note = values.date_kind(pa.array(known, pa.large_string()))
     if kind:
         return found(kind, "date", f"dates, as days since 1970-01-01{'; ' * bool(note)}{note}", doubtful=bool(note))
+    odd = f"; {note}" if note else ""
     if too_many == len(known):
-        return found("ignore", "identifier", "every row has another text, as in a name, a key or free text")
+        return found("ignore", "identifier", f"every row has another text, as in a name, a key or free text{odd}")
     if too_many:
-        return found("ignore", "text", f"{too_many:,} different texts in {len(known):,} rows are no categories")
+        return found("ignore", "text", f"{too_many:,} different texts in {len(known):,} rows are no categories{odd}")
     by_words = {name.lower().replace(" ", "_"): name for name in names}
     for scale in _SCALES:
         if len(by_words) == len(names) > 1 and set(by_words) <= set(scale.split()):
             order = [by_words[word] for word in scale.split() if word in by_words]
             return found("ordinal", "scale", f"words of a scale: {' < '.join(order)}", order, doubtful=True)
-    return found("categorical", "category", f"{len(names):,} different texts", sorted(names))
+    return found("categorical", "category", f"{len(names):,} different texts{odd}", sorted(names), doubtful=bool(note))

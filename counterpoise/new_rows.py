@@ -34,7 +34,10 @@ def encoded(frame: pd.DataFrame, about: Json) -> tuple[np.ndarray, list[str], li
         name = column["name"]
         if name not in frame.columns:
             faults.append(f"column '{name}' is missing{_hint(name, strange)}")
-        elif column["kind"] in ("categorical", "ordinal"):
+            continue
+        if len(frame) > 1 and frame[name].isna().all():
+            notes.append(f"column '{name}' has no value in any row")
+        if column["kind"] in ("categorical", "ordinal"):
             x_ND[:, d] = _codes(frame[name], column, faults, notes)
         else:
             x_ND[:, d] = _numbers(frame[name], column, faults, notes)
@@ -42,14 +45,15 @@ def encoded(frame: pd.DataFrame, about: Json) -> tuple[np.ndarray, list[str], li
 
 
 def _hint(name: str, strange: list[str]) -> str:
-    return nearest(name, strange).partition(" (valid")[0]
+    same = [other for other in strange if other.lower() == name.lower()]
+    return f"; did you mean '{same[0]}'?" if same else nearest(name, strange).partition(" (valid")[0]
 
 
 def _codes(held: pd.Series, column: Json, faults: list[str], notes: list[str]) -> np.ndarray:
     code_N = values.codes(held, column["categories"])
     is_new = code_N == -1
     if is_new.any():
-        unseen = held[is_new].astype(str)
+        unseen = values.texts(held[is_new])
         names = ", ".join(f"'{name}'" for name in unseen.unique()[:SHOWN])
         expected = ", ".join(f"'{name}'" for name in column["categories"][:SHOWN])
         expected += ", ..." if len(column["categories"]) > SHOWN else ""

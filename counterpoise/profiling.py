@@ -81,6 +81,11 @@ def profile(
             first, last = frame.columns[[0, -1]]
             named = f"the file has no header, so its columns are {first} to {last}"
             raise UserError(f"target '{target}' is no column: {named}; for the last, write --target {last}")
+        if frame.shape[1] == 1:
+            raise UserError(
+                f"target '{target}' is no column: only '{frame.columns[0]}' was found; between values there must be a "
+                "comma, semicolon, tab or pipe"
+            )
         raise UserError(f"target '{target}' is no column{nearest(target, frame.columns)}")
     if frame.shape[1] == 1:
         raise UserError(f"target '{target}' is the only column, so there is nothing to predict it from")
@@ -167,6 +172,10 @@ def _target_warnings(
 ) -> Iterator[str]:
     if missing:
         yield f"{missing:,} of {rows:,} rows have no '{target}' and are left out{stand_ins}"
+    written: dict[str, str] = {}
+    for name in classes:
+        if (other := written.setdefault(name.lower(), name)) != name:
+            yield f"classes '{other}' and '{name}' differ in capitals alone: if they are one, correct the labels"
     if len(classes) > _MANY_CLASSES:
         yield f"'{target}' has {len(classes):,} classes: time and memory grow with them"
     smallest = min(counts)

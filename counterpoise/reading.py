@@ -18,6 +18,7 @@ _BINARY = {
     b"\xd0\xcf\x11\xe0": "an old Excel workbook; save the sheet as CSV",
     b"\x89HDF": "an HDF5 file; write the table as CSV or Parquet",
 }
+_NAME = 500  # characters
 
 
 def read_table(
@@ -42,9 +43,11 @@ def read_table(
             notes += [f"column '{name}': {said}"] if said else []
     else:
         names, columns, delimiter = delimited.read(path, notes, _check_memory, header, expected)
+        told = (found for column in columns if (found := values.comma_is_decimal(column)) is not None)
+        comma_is_decimal = next(told, delimiter in ";\t")
         for name in names:
             column = columns.pop(0)
-            parts[name], said = values.column(column, kept.get(name, ()), comma_is_decimal=delimiter in ";\t")
+            parts[name], said = values.column(column, kept.get(name, ()), comma_is_decimal)
             notes += _broken(name, column)
             notes += [f"column '{name}': {said}"] if said else []
     return _frame(path, parts, notes)
@@ -99,6 +102,12 @@ def _broken(name: str, texts: Any) -> list[str]:
 def _frame(path: Path, parts: dict[str, Any], notes: list[str]) -> pd.DataFrame:
     import pandas as pd
 
+    for position, name in enumerate(parts, start=1):
+        if len(name) > _NAME:
+            raise UserError(
+                f"{path}: the name of column {position} has {len(name):,} characters ('{name[:40]}...'), expected at "
+                f"most {_NAME}: shorten it, or look for a delimiter or a quotation mark that is missing"
+            )
     frame = pd.DataFrame(parts, copy=False)
     if frame.empty:
         raise UserError(f"{path}: there is a header and no row")

@@ -31,8 +31,8 @@ _SHOWN = 30  # characters of a text in a message
 _EXACT = 2.0**53  # from here on float64 does not tell neighbouring whole numbers apart
 _SIGN = "^[+-]?"
 _PLAIN = rf"(?i){_SIGN}((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf|infinity)$"
-_COMMA_IS_DECIMAL = rf"{_SIGN}(\d{{1,3}}(\.\d{{3}})+|\d+)(,\d+)?$"
-_COMMA_IS_THOUSANDS = rf"{_SIGN}(\d{{1,3}}(,\d{{3}})+|\d+)(\.\d+)?$"
+_COMMA_IS_DECIMAL = rf"{_SIGN}([1-9]\d{{0,2}}(\.\d{{3}})+|\d+)(,\d+)?$"
+_COMMA_IS_THOUSANDS = rf"{_SIGN}([1-9]\d{{0,2}}(,\d{{3}})+|\d+)(\.\d+)?$"
 _WHOLE = rf"{_SIGN}\d+(\.0*)?$"
 _POWER = rf"(?i){_SIGN}\d+(\.\d+)?e\+?\d+$"
 _ROUNDED = r"(?i)\.\d{13,}e"  # as many digits as float64 has: an identifier, not a measurement
@@ -87,6 +87,17 @@ def parsed(texts: Any, comma_is_decimal: bool) -> tuple[np.ndarray | None, str]:
     return found, "; ".join(filter(None, notes))
 
 
+def comma_is_decimal(texts: Any) -> bool | None:
+    """Return whether an Arrow array of strings holds numbers with decimal commas; None where that cannot be told."""
+    import pyarrow.compute as pc
+
+    if not pc.any(pc.match_substring(texts, ",")).as_py():
+        return None
+    known = _without_markers(trimmed(texts))
+    decimal, thousands = (_share(known, p) if len(known) else 0.0 for p in (_COMMA_IS_DECIMAL, _COMMA_IS_THOUSANDS))
+    return decimal > thousands if max(decimal, thousands) >= SHARE and decimal != thousands else None
+
+
 def is_exact(numbers: np.ndarray) -> bool:
     """Return whether float64 tells every whole number up to the largest of these apart."""
     return not (np.abs(numbers[np.isfinite(numbers)]) >= _EXACT).any()
@@ -139,8 +150,10 @@ def date_kind(texts: Any) -> tuple[DateKind | None, str]:
     import pyarrow.compute as pc
 
     known = _without_markers(texts)
-    if not len(known) or max(_share(known, _DATE), _share(known, _SLASHED)) < SHARE:
+    if not len(known) or _share(known, f"{_DATE}|{_SLASHED}") < SHARE:
         return None, ""
+    if max(_share(known, _DATE), _share(known, _SLASHED)) < SHARE:
+        return None, "dates are written in several ways: write all as 2024-01-31"
     odd = known.filter(pc.invert(pc.match_substring_regex(known, f"{_DATE}|{_SLASHED}"))).to_pylist()
     notes = [_odd(odd, "date")] if odd else []
     if _share(known, _DATE) >= SHARE:
@@ -190,10 +203,16 @@ def codes(column: pd.Series, categories: Sequence[str]) -> np.ndarray:
     """Return the positions of a column's texts among `categories`: NaN where missing, -1 for a text not among them."""
     import pandas as pd
 
-    position = {category: code for code, category in enumerate(categories)}
+    position = {_alike(category): code for code, category in enumerate(categories)}
+    position |= {category: code for code, category in enumerate(categories)}
     order_N, different = pd.factorize(column)
-    codes = [position.get(name, -1) for name in texts(pd.Series(different))]
+    codes = [position.get(name, position.get(_alike(name), -1)) for name in texts(pd.Series(different))]
     return np.array([*codes, np.nan])[order_N]  # factorize says -1, the last, where a value is missing
+
+
+def _alike(name: str) -> str:
+    """Return one spelling of what programs write in several: TRUE and True, 1 and 1.0."""
+    return name.lower() if name.lower() in ("true", "false") else re.sub(r"^([+-]?\d+)\.0+$", r"\1", name)
 
 
 def encoded(column: pd.Series, kind: str, categories: Sequence[str] = ()) -> np.ndarray:

@@ -58,6 +58,7 @@ def cycle(*values):
         (RANDOM.permutation(np.arange(N) % 2.0), "categorical", "boolean", ("0", "1"), False),
         (cycle("2020-01-01", "2021-01-01", "2022-05-05"), "date", "date", (), False),
         (cycle("01/02/2020", "02/01/2020", "03/03/2020"), "date_month_first", "date", (), True),
+        (cycle("31/01/2020", "2020-01-31"), "categorical", "category", ("2020-01-31", "31/01/2020"), True),
         (pd.Series(pd.date_range("2020-01-01", periods=N)), "date", "date", (), False),
         (np.full(N, 7.0), "ignore", "constant", (), True),
         (np.full(N, np.nan), "ignore", "empty", (), True),
@@ -82,13 +83,45 @@ def test_a_column_is_what_it_looks_like_and_what_is_not_used_is_said(column, kin
 
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [("customer_id", "ignore"), ("customerId", "ignore"), ("refractive_index", "numeric"), ("paid", "numeric")],
+    [
+        *[(name, "ignore") for name in ("id", "ID", "Id", "customer_id", "CUSTOMER_ID", "customerId", "user-id")],
+        *[(name, "ignore") for name in ("PassengerId", "PassengerID", "guid", "user key", "__index_level_0__")],
+        *[(name, "numeric") for name in ("AMOUNT_PAID", "LIPID", "BID", "COVID", "GRID", "VALID", "paid", "humid")],
+        ("refractive_index", "numeric"),
+    ],
 )
 def test_an_identifier_is_known_by_its_name_too_and_may_be_a_group(name, kind):
     column = RANDOM.permutation(np.repeat(np.arange(N // 2), 2)) * 977.0
     found = profile(**{name: column})
     assert found.columns[1].kind == kind
     assert any("may belong together" in text for text in found.warnings) == (kind == "ignore")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "kind", "is_said"),
+    [
+        (np.arange(60) * 3, "ignore", True),  # none recurs, though of 60 random ones in 180 some would
+        (np.arange(60) * 9999, "numeric", True),
+        (np.arange(60) // 2 * 9999, "numeric", True),
+        (np.arange(60) % 5 * 9999, "numeric", False),
+        (np.arange(60) * 3.5, "numeric", False),
+    ],
+)
+def test_a_name_in_capitals_that_may_end_in_id_is_judged_by_the_numbers(numbers, kind, is_said):
+    found = profile(PASSENGERID=RANDOM.permutation(numbers) * 1.0)
+    assert found.columns[1].kind == kind
+    said = [text for text in found.warnings if "'PASSENGERID'" in text]
+    assert len(said) == is_said
+    assert all("--kind PASSENGERID=numeric" in text or "set its kind to ignore" in text for text in said)
+
+
+def test_a_kind_that_is_given_is_not_judged():
+    kinds = {"id": "numeric", "code": "categorical", "noise": "ignore"}
+    frame = table(id=np.arange(N) * 1.0, code=np.arange(N) % 3 * 1.0)
+    found = profiling.profile(frame, "churn", kinds)
+    assert {column.name: column.kind for column in found.columns} == kinds
+    assert found.columns[2].categories == ("0", "1", "2")
+    assert found.options()["categories"] == {"code": ["0", "1", "2"]}
 
 
 def test_missing_and_infinite_values_are_counted_and_said():
@@ -110,6 +143,24 @@ def test_classes_are_counted_the_rarer_last_and_rows_without_a_label_are_said():
     assert found.rows == N
     assert found.missing_labels == 4
     assert "4 of 60 rows have no 'churn' and are left out" in found.warnings
+
+
+def test_strings_that_were_read_as_no_label_are_named_with_how_to_keep_them():
+    churn = CHURN.astype(object)
+    churn[:6] = None
+    frame = table(churn=churn)
+    said = profiling.profile(frame, "churn", unlabelled={"n/a": 2, "NA": 3}).warnings[0]
+    assert said == (
+        "6 of 60 rows have no 'churn' and are left out; 3 rows have the text 'NA', 2 rows have the text 'n/a', read "
+        "as missing: to keep it as a class, add --keep churn=NA"
+    )
+    frame.loc[frame["churn"] == "yes", "churn"] = None
+    with pytest.raises(UserError, match=r"has one class \('no'\).*9 rows have the text 'NA'.*--keep churn=NA"):
+        profiling.profile(frame, "churn", unlabelled={"NA": 9})
+
+
+def test_classes_that_differ_in_capitals_alone_are_said():
+    assert any("classes 'No' and 'no' differ" in text for text in profile(churn=cycle("no", "No", "yes")).warnings)
 
 
 def test_more_than_two_classes_are_in_the_order_of_numbers_or_of_the_alphabet():
@@ -158,6 +209,7 @@ def test_a_sample_of_many_rows_keeps_the_rare_class():
         (table(churn=[*CHURN[1:], "maybe"]), "1 of 3 classes ('maybe') have a single row"),
         (table()[:2], "2 of 2 classes ('no', 'yes') have a single row"),
         (table()[["churn"]], "is the only column"),
+        (table()[["noise"]], "only 'noise' was found; between values there must be a comma"),
         (table(noise=1.0), "no column is left to predict 'churn' from: 'noise' (constant)"),
         (table(noise=(CHURN == "yes") * 1.0), "'noise' (target)"),
     ],

@@ -4,6 +4,7 @@
 """
 
 import datetime
+import decimal
 import gzip
 import hashlib
 
@@ -17,6 +18,7 @@ from counterpoise import reading, values
 from counterpoise.errors import UserError
 
 NAN = np.nan
+D = decimal.Decimal
 PLAIN = b"a,b\n1,x\n2,y\n"
 
 
@@ -88,6 +90,75 @@ def test_a_header_is_told_from_a_row(tmp_path, content, names):
     assert frame.attrs["notes"] == (said if names[0] == "column_1" else [])
 
 
+WORDS = "size,colour\nbig,red\nsize,blue\n"  # looks as if there were no header, as `size` recurs
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "names", "rows"),
+    [
+        (WORDS, {}, ["column_1", "column_2"], 3),
+        (WORDS, {"expected": ["colour"]}, ["size", "colour"], 2),
+        (WORDS, {"expected": ["weight"]}, ["column_1", "column_2"], 3),
+        (WORDS, {"header": True}, ["size", "colour"], 2),
+        ("a,b\nc,d\n", {"header": False}, ["column_1", "column_2"], 2),
+        ("1,2\n3,4\n", {"header": True}, ["1", "2"], 1),
+    ],
+)
+def test_a_name_that_is_looked_for_makes_a_header_and_so_does_an_option(tmp_path, content, options, names, rows):
+    (tmp_path / "own.csv").write_text(content)
+    frame = reading.read_table(tmp_path / "own.csv", **options)
+    assert list(frame) == names
+    assert len(frame) == rows
+
+
+@pytest.mark.parametrize(
+    ("above", "note"),
+    [
+        ("sep=;\n", None),
+        ('"sep=;"\r\n', None),
+        ("# by me\n", "skipped above the header: '# by me'"),
+        ("sep=;\n# by; me\n\n# on Monday\n", "skipped above the header: '# by me' and 1 more"),
+        ("Sales of 2024\n\n", "skipped above the header: 'Sales of 2024'"),
+        ("# p; q; r\n", "skipped above the header: '# p q r'"),
+    ],
+)
+def test_lines_above_the_header_are_skipped_and_said(tmp_path, above, note):
+    (tmp_path / "own.csv").write_text(above + "a;b,c;y\n1;2;no\n3;4;yes\n")
+    frame = reading.read_table(tmp_path / "own.csv", expected=["y"])
+    assert held(frame) == {"a": [1, 3], "b,c": [2, 4], "y": ["no", "yes"]}
+    assert frame.attrs["notes"] == ([note] if note else [])
+    (tmp_path / "own.csv").write_text(above + "a;b,c;y\n1;2;no\n3;4\n")
+    said = fault(lambda: reading.read_table(tmp_path / "own.csv", expected=["y"]))
+    assert f"row {above.count(chr(10)) + 3} has 2" in said
+
+
+def test_a_header_may_begin_with_the_sign_of_a_comment(tmp_path):
+    assert list(read(tmp_path, "##v=4\n#chrom\tpos\nx\t1\ny\t2\n")) == ["#chrom", "pos"]
+
+
+def test_a_title_above_a_header_that_is_not_looked_for_is_named(tmp_path):
+    assert "3 values, but their first line 1 ('Sales')" in fault(lambda: read(tmp_path, "Sales\na,b,y\n1,2,no\n"))
+
+
+def test_a_header_wider_than_the_sample_is_read_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr("counterpoise.delimited._SAMPLE", 64)
+    names = [f"a rather long name {i}" for i in range(50)]
+    frame = read(tmp_path, ";".join(names) + "\n" + ";".join("1,5" for _ in names) + "\n")
+    assert list(frame) == names
+    assert (frame == 1.5).all(axis=None)
+    said = fault(lambda: read(tmp_path, "x" * 200_000 + ",y\n1,2\n"))
+    assert "the name of column 1 has 200,000 characters ('xxxx" in said
+
+
+def test_a_string_that_is_kept_is_no_missing_value_and_its_column_no_quantity(tmp_path):
+    (tmp_path / "own.csv").write_text("a,b,c\nNA,NA,NA\nna,x,1\n1,,2\n")
+    frame = reading.read_table(tmp_path / "own.csv", kept={"a": ["NA"], "b": ["NA"]})
+    assert held(frame) == {"a": ["NA", None, "1"], "b": ["NA", "x", None], "c": [None, 1, 2]}
+    parquet.write_table(pa.table({"a": ["NA", "na", None]}), tmp_path / "own.parquet")
+    frame = reading.read_table(tmp_path / "own.parquet", kept={"a": ["NA"]})
+    assert held(frame) == {"a": ["NA", None, None]}
+
+
 def test_columns_of_the_same_name_or_none_are_told_apart_and_said(tmp_path):
     frame = read(tmp_path, "a,a,,a.2\n1,2,3,4\n")
     assert list(frame) == ["a", "a.2", "column_3", "a.2.2"]
@@ -112,7 +183,16 @@ def test_row_names_without_a_header_and_a_delimiter_at_the_end_of_lines_are_unde
         ([*["1"] * 17, "dear"], None, ""),
         (["1,5", "2", "1.234,25"], [1.5, 2, 1234.25], "decimal sign"),
         (["007", "012"], None, "leading zeros"),
+        ([*["007"] * 19, "odd"], None, "leading zeros"),
         (["12345678901234567", "1"], None, "15 digits"),
+        (["-12345678901234567", "-1"], None, "15 digits"),
+        (["9007199254740993", "1"], None, "15 digits"),
+        (["9007199254740991", "inf"], [9007199254740991, np.inf], ""),
+        (["12345678901234567.0", "1"], None, "15 digits"),
+        (["1.2345678901234568e+18", "1.0"], None, "they were rounded when the file was written"),
+        (["12345678901234567.5", "1"], [12345678901234567.5, 1], ""),
+        (["5.9722345678901234e24", "2.5e18"], [5.9722345678901234e24, 2.5e18], ""),
+        (["0,126", "-0,5"], [0.126, -0.5], "decimal sign"),
         (["1_000", "0x1f", "1d5"], None, ""),
         (["True", "False"], None, ""),
         (["2020-01-01", "2020-01-02"], None, ""),
@@ -132,6 +212,13 @@ def test_a_comma_in_quotes_of_a_file_with_commas_is_between_thousands(tmp_path):
     frame = read(tmp_path, 'a,b\n"1,234",x\n12,y\n"1,234,567.5",z\n')
     assert frame["a"].tolist() == [1234, 12, 1234567.5]
     assert "thousands" in frame.attrs["notes"][0]
+
+
+def test_a_comma_that_could_be_either_is_what_it_is_in_another_column(tmp_path):
+    frame = read(tmp_path, 'a,b\n"1,234","1,5"\n"2,345","2,25"\n')
+    assert held(frame) == {"a": [1.234, 2.345], "b": [1.5, 2.25]}
+    frame = read(tmp_path, "a;b\n1,234;1,234.5\n2,345;2,345.25\n")
+    assert held(frame) == {"a": [1234, 2345], "b": [1234.5, 2345.25]}
 
 
 def test_values_may_hold_delimiters_line_breaks_and_quotation_marks(tmp_path):
@@ -221,6 +308,78 @@ def test_parquet_keeps_its_types_and_says_which_it_cannot(tmp_path):
     assert np.array_equal(values.numbers(frame["day"], "date"), [2, NAN], equal_nan=True)
 
 
+BIG = 2**53
+
+
+@pytest.mark.parametrize(
+    ("column", "expected"),
+    [
+        (pa.array([BIG + 1, BIG + 2, None]), [str(BIG + 1), str(BIG + 2), None]),
+        (pa.array([-BIG - 1, -BIG - 2, 3]), [str(-BIG - 1), str(-BIG - 2), "3"]),
+        (pa.array([2**64 - 1, 2**64 - 2], pa.uint64()), [str(2**64 - 1), str(2**64 - 2)]),
+        (pa.array([D("9007199254740993"), None], pa.decimal128(38, 0)), ["9007199254740993", None]),
+        (pa.array([D("9007199254740993.00")], pa.decimal128(38, 2)), ["9007199254740993.00"]),
+        (pa.array([1234567890123456789.0, 7.0, None]), ["1.2345678901234568e+18", "7", None]),
+        (pa.array([BIG - 1, -5, None]), [BIG - 1, -5, None]),
+        (pa.array([D("9007199254740993.25")], pa.decimal128(38, 2)), [9007199254740993.25]),
+        (pa.array([D("1.50"), None], pa.decimal128(38, 2)), [1.5, None]),
+        (pa.array([6.02214076e23, 0.5]), [6.02214076e23, 0.5]),
+        (pa.array([b"yes", None]), ["yes", None]),
+    ],
+    ids=lambda value: str(getattr(value, "type", "")),
+)
+def test_whole_numbers_that_float64_would_mix_up_are_names_in_parquet_too(tmp_path, column, expected):
+    parquet.write_table(pa.table({"a": column}), tmp_path / "own.parquet")
+    frame = reading.read_table(tmp_path / "own.parquet")
+    assert held(frame)["a"] == expected
+    is_name = frame["a"].dtype == "str" and column.type != pa.binary()
+    assert sum("read as names, not as quantities" in note for note in frame.attrs["notes"]) == is_name
+
+
+def test_times_that_no_calendar_has_are_missing_and_said(tmp_path):
+    far = {
+        "s": pa.array([253402300800, 0], pa.timestamp("s")),
+        "ms": pa.array([2**62, 0], pa.timestamp("ms")),
+        "day": pa.array([3_000_000, 0], pa.date32()),
+        "ns": pa.array([10**18, 0], pa.timestamp("ns", "Europe/Berlin")),
+    }
+    parquet.write_table(pa.table(far), tmp_path / "own.parquet")
+    frame = reading.read_table(tmp_path / "own.parquet")
+    days = {name: values.numbers(frame[name], "date").tolist() for name in ("ns", "day")}
+    assert days["ns"] == [pytest.approx(10**18 / 86400e9), 0]
+    assert np.isnan(days["day"][0])
+    assert [note.split(":")[0] for note in frame.attrs["notes"]] == ["column 's'", "column 'ms'", "column 'day'"]
+
+
+@pytest.mark.parametrize(
+    ("column", "expected"),
+    [
+        (pa.array([1, None]), ["1", None]),
+        (pa.array([2**63 + 1, 0], pa.uint64()), [str(2**63 + 1), "0"]),
+        (pa.array(["007", "NA", " x "]), ["007", "NA", " x "]),
+        (pa.array(["a", None]).dictionary_encode(), ["a", None]),
+        (pa.array([1.0, 0.5, None, NAN, 2.0**60]), ["1", "0.5", None, None, str(2**60)]),
+        (pa.array([D("1.50"), D("0E-8")], pa.decimal128(38, 8)), ["1.50000000", "0.00000000"]),
+        (pa.array([datetime.date(2024, 1, 31), None]), ["2024-01-31", None]),
+        (pa.array([datetime.datetime(2024, 1, 31, 7)]), ["2024-01-31 07:00:00"]),
+        (pa.array([True, None]), ["True", None]),
+        (pa.nulls(1), [None]),
+    ],
+    ids=lambda value: str(getattr(value, "type", "")),
+)
+def test_a_column_of_parquet_is_copied_as_it_is(tmp_path, column, expected):
+    parquet.write_table(pa.table({"b": pa.nulls(len(column)), "a": column}), tmp_path / "own.parquet")
+    assert held(reading.as_written(tmp_path / "own.parquet", "a").to_frame("a"))["a"] == expected
+
+
+@pytest.mark.parametrize("delimiter", [",", "\t"])
+def test_a_column_of_text_is_copied_as_it_is(tmp_path, delimiter):
+    given = ["00000", "1", "9007199254740993", "NA", "", " x ", "1.0", "-", 'a"b', "1,5", "two\nlines"]
+    table = pd.DataFrame({"number": range(len(given)), "a": given})
+    table.to_csv(tmp_path / "own.csv", index=False, sep=delimiter)
+    assert reading.as_written(tmp_path / "own.csv", "a").tolist() == given
+
+
 def test_the_sha256_of_a_file_is_that_of_its_bytes(tmp_path):
     (tmp_path / "own.csv").write_bytes(PLAIN)
     assert reading.sha256(tmp_path / "own.csv") == hashlib.sha256(PLAIN).hexdigest()
@@ -240,6 +399,7 @@ def test_the_sha256_of_a_file_is_that_of_its_bytes(tmp_path):
         (["01/02/1970", "02/01/1970"], "date_month_first", [1, 31], "no day is above 12"),
         ([*["1970-01-02"] * 19, "soon"], "date", [*[1] * 19, NAN], "1 of its values are no date ('soon')"),
         (["31/01/1970", "01/31/1970"], None, None, "cannot be told"),
+        (["31/01/1970", "1970-01-31"], None, None, "written in several ways"),
         (["soon", "1970-01-02"], None, None, ""),
     ],
 )
@@ -263,3 +423,11 @@ def test_categories_are_named_alike_whether_read_as_numbers_or_texts():
         assert values.texts(column).tolist() == ["1", None, "2.5"]
         assert np.array_equal(values.codes(column, ["2.5", "1"]), [1, NAN, 0], equal_nan=True)
         assert np.array_equal(values.codes(column, ["1"]), [0, NAN, -1], equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    ("category", "others"), [("True", ["TRUE", "true"]), ("1", ["1.0", "1.00"]), ("1.0", ["1"]), ("-3", ["-3.0"])]
+)
+def test_a_category_is_known_in_the_spelling_of_another_program(category, others):
+    assert values.codes(pd.Series(others, dtype="str"), ["x", category]).tolist() == [1] * len(others)
+    assert values.codes(pd.Series(["X", "1.5", "10"], dtype="str"), ["x", category]).tolist() == [-1] * 3

@@ -289,6 +289,65 @@ def test_what_is_odd_is_treated_and_said(fresh, call):
     assert call("check", "--studies", "own")[0] == 0
 
 
+def test_a_table_of_words_without_a_header_and_with_a_class_called_na(fresh, call):
+    random = np.random.default_rng(0)
+    size = random.choice(["big", "small"], 90)
+    label = np.where(size == "big", random.choice(["NA", "NA", "yes"], 90), "yes")
+    frame = pd.DataFrame({0: random.choice(["red", "blue", "NA"], 90), 1: size, 2: label})
+    frame.loc[0] = ["green", "huge", "no"]  # looks like a header, as none of it recurs
+    frame.loc[90] = ["Green", "Huge", "no"]
+    frame.to_csv("own.csv", index=False, header=False)
+    words = ("--target", "column_3", "--keep", "column_3=NA", "--keep", "column_1=NA", "--no-header")
+    code, out, err = call("new", "own.csv", *words)
+    assert (code, err) == (0, "")
+    assert f"3 classes: 'NA' {(label[1:] == 'NA').sum()}, 'no' 2, 'yes'" in out
+    text = Path("config/studies/own.yaml").read_text()
+    assert f"`counterpoise new own.csv {' '.join(words)}`" in text
+    assert "header: false" in text
+    edited("own", only=["logistic_regression"], seeds=2, block=2)
+    compute("own")
+    assert call("export", "own", "--to", "model")[0] == 0
+    Path("new.csv").write_text("NA,big\n,small\nred,small\n")
+    code, out, err = call("predict", "model", "new.csv", "--id", "column_1")
+    assert code == 0
+    assert "there is no header" in err
+    said = pd.read_csv("predictions.csv", keep_default_na=False)
+    assert said["column_1"].tolist() == ["NA", "", "red"]
+    assert said["probability_NA"].iloc[0] > 0.3 > 0.1 > said["probability_NA"].iloc[1:].max()
+    Path("new.csv").write_text("column_2,column_1\nbig,NA\n")
+    assert call("predict", "model", "new.csv")[0] == 0
+    again = pd.read_csv("predictions.csv")
+    assert again["probability_yes"].tolist() == pytest.approx(said["probability_yes"].tolist()[:1])
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--keep", "plan=Na"], "column 'plan' has the text 'Na' in no row"),
+        (["--keep", "plan"], "expected <column>=<text>"),
+        (["--kind", "pln=numeric"], "'pln' is no column; did you mean 'plan'?"),
+        (["--kind", "plan=number"], "unknown kind 'number'; did you mean 'numeric'?"),
+        (["--kind", "churn=numeric"], "is the target"),
+        (["--kind", "plan=numeric"], "holds 'basic', expected the kind numeric"),
+    ],
+)
+def test_an_option_that_does_not_fit_the_table_is_one_line(words, expected, fresh, call):
+    GOOD.replace({"plan": {"plus": "basic"}}).to_csv("own.csv", index=False)
+    refused(call("new", "own.csv", "--target", "churn", *words), expected)
+    assert not list(Path("config/studies").iterdir())
+
+
+def test_a_column_is_used_as_the_command_says(fresh, call):
+    GOOD.to_csv("own.csv", index=False)
+    words = ("--kind", "id=categorical", "--kind", "tenure=ignore")
+    code, out, _ = call("new", "own.csv", "--target", "churn", *words)
+    assert code == 0
+    assert "column 'tenure' is not used: set by --kind\n" in out
+    data = config.read_yaml(Path("config/studies/own.yaml"))["scales"]["full"]["config"]["data"]
+    assert (data["kinds"]["id"], data["kinds"]["tenure"]) == ("categorical", "ignore")
+    assert len(data["categories"]["id"]) == 120
+
+
 def test_a_class_with_fewer_rows_than_folds_gets_fewer_folds(fresh, call):
     frame = customers(90)
     frame["churn"] = "no"
@@ -571,6 +630,48 @@ def test_a_new_category_and_an_infinite_number_count_as_missing_and_are_said(mod
     pd.testing.assert_frame_equal(*said)
 
 
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+@pytest.mark.parametrize("name", ["code", "decision", "row", "probability_yes"])
+def test_an_id_is_copied_as_it_is_and_takes_no_column_of_the_result(name, kind, model, call, tmp_path):
+    given = ["00000", "9007199254740993", "NA", " x ", "1.0"]
+    new = customers(5).drop(columns="churn").assign(**{name: given})
+    new.to_csv(tmp_path / "new.csv", index=False) if kind == "csv" else new.to_parquet(tmp_path / "new.parquet")
+    code, _, err = call("predict", model, tmp_path / f"new.{kind}", "-o", tmp_path / "said.csv", "--id", name)
+    assert code == 0
+    said = pd.read_csv(tmp_path / "said.csv", dtype=str, keep_default_na=False)
+    written = name if name == "code" else f"input_{name}"
+    assert list(said) == ["row", written, "probability_no", "probability_yes", "decision"]
+    assert said[written].tolist() == given
+    assert set(said["decision"]) <= {"yes", "no"}
+    assert err == (
+        "" if name == "code" else f"note: column '{name}' is written as '{written}', as the result has its own\n"
+    )
+
+
+def test_new_rows_in_another_spelling_are_the_same_rows(model, call, tmp_path):
+    new = customers(30).drop(columns="churn")
+    said = []
+    for write in (
+        lambda path: new.to_csv(path, index=False),
+        lambda path: new[new.columns[::-1]].to_csv(path, index=False, sep=";", decimal=",", encoding="utf-16"),
+        lambda path: new.assign(age=new["age"] * 1.0, tenure=new["tenure"] * 1.0).to_parquet(path),
+        lambda path: path.write_text("sep=,\r\n# by me\r\n" + new.to_csv(index=False, lineterminator="\r\n")),
+    ):
+        write(tmp_path / "new")
+        assert call("predict", model, tmp_path / "new", "-o", tmp_path / "said.csv")[0] == 0
+        said.append(pd.read_csv(tmp_path / "said.csv"))
+    for other in said[1:]:
+        pd.testing.assert_frame_equal(said[0], other)
+
+
+def test_a_column_without_any_value_is_said(model, call, tmp_path):
+    customers(5).assign(age=None).to_csv(tmp_path / "new.csv", index=False)
+    code, _, err = call("predict", model, tmp_path / "new.csv", "-o", tmp_path / "said.csv")
+    assert code == 0
+    assert "column 'age' has no value in any row" in err
+    refused(call("predict", model, tmp_path / "new.csv", "-o", tmp_path / "said.parquet"), "written as CSV")
+
+
 def sums(folder):
     import hashlib
 
@@ -673,6 +774,7 @@ def test_a_folder_of_images_goes_the_same_way(fresh, call):
     assert len(said) == 12
     assert (said["decision"] == "dogs").mean() > 0.8
     refused(call("predict", "model", "config"), "is no image")
+    refused(call("predict", "model", "photos/dogs", "--id", "file"), "--id: is for tables")
 
 
 @pytest.mark.parametrize(

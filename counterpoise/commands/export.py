@@ -53,6 +53,8 @@ def predict(options: argparse.Namespace) -> int:
     out, path = Path(options.output), Path(options.data)
     if not out.parent.is_dir():
         raise UserError(f"{out.parent}: there is no such folder")
+    if out.suffix.lower() not in ("", ".csv", ".txt"):
+        raise UserError(f"-o {out}: predictions are written as CSV; expected a name that ends in .csv")
     if out.exists() and path.exists() and out.samefile(path):
         raise UserError(f"-o {out}: is the file of new rows itself")
     first, x = _images(model, path, options) if model.about["kind"] == "image" else _rows(model, path, options)
@@ -86,7 +88,9 @@ def _rows(model: Model, path: Path, options: argparse.Namespace) -> tuple[pd.Dat
     frame = reading.read_table(path, header, expected, about.get("kept"))
     if identifier and identifier not in frame.columns:
         raise UserError(f"--id: '{identifier}' is no column of {path}{nearest(identifier, frame.columns)}")
-    x_ND, faults, notes = new_rows.encoded(frame, model.about)
+    is_input = identifier in [column["name"] for column in about["columns"]]
+    inputs = frame if is_input else frame.drop(columns=identifier or [])
+    x_ND, faults, notes = new_rows.encoded(inputs, about)
     for note in notes:
         print(f"note: {path}: {note}", file=sys.stderr)
     for fault in faults[:-1]:
