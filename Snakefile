@@ -1,8 +1,5 @@
 # The pipeline: preprocess -> sample -> pretrain -> finetune -> evaluate -> report, over every case of every study.
 # What there is to do is decided once, by counterpoise.plan; the rules below only say how one job is called.
-configfile: "config/config.yaml"
-
-
 include: "rules/common.smk"
 include: "rules/data.smk"
 include: "rules/train.smk"

@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
 from collections.abc import Iterable
 from dataclasses import MISSING, dataclass
 from functools import cache
-from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, get_args, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
-import yaml
 from annotated_types import Ge, Gt, Interval
 
 from counterpoise import registry
@@ -178,50 +175,6 @@ class Recipe:
     """What is done to predictions."""
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """YAML with the plain scalars of version 1.2, where `on` is a key, 1e-3 a number and a date a text."""
-
-    yaml_implicit_resolvers: ClassVar[dict] = {}
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-        """Refuse a key that is not a text, and one that is there twice: YAML would silently keep the last."""
-        keys: set[str] = set()
-        for key, _ in node.value:
-            fault = "is there twice" if str(key.value) in keys else ""
-            if key.tag != "tag:yaml.org,2002:str":
-                fault = "is not a text (put quotes around it)"
-            if fault:
-                raise yaml.constructor.ConstructorError(None, None, f"key '{key.value}' {fault}", key.start_mark)
-            keys.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-for _tag, _pattern, _first in (
-    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
-    ("null", r"~|null|Null|NULL|", "~nN\0"),
-    ("int", r"[-+]?(0|[1-9][0-9]*)", "-+0123456789"),
-    ("float", r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan", "-+.0123456789"),
-):
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"(?:{_pattern})$"), [*_first, ""])
-
-
-def read_yaml(path: Path) -> Any:
-    """Read a YAML file with the C loader; raise UserError with file and line if it cannot be read."""
-    try:
-        return yaml.load(path.read_text(encoding="utf-8"), _Loader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        problem = " ".join(str(getattr(error, "problem", None) or error).split())
-        raise UserError(f"{path}{line}: not valid YAML: {problem}") from None
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from None
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
-
-
 def merge(lower: Config, upper: Config) -> Config:
     """Return `lower` with `upper` laid over it; a mapping with another `name` replaces the whole mapping."""
     result = dict(lower)
@@ -236,6 +189,27 @@ def merge(lower: Config, upper: Config) -> Config:
         else:
             result[key] = value
     return result
+
+
+def layer_of(dotted: Config, where: str) -> Config:
+    """Return `{"finetune.optimizer.lr": 0.1}` as a layer of a recipe, checked like one that is written out."""
+    layer: Config = {}
+    for key, value in dotted.items():
+        part: Any = value
+        for name in reversed(key.split(".")):
+            part = {name: part}
+        layer = _deep(layer, normalise(part, where))
+    return layer
+
+
+def _deep(lower: Config, upper: Config) -> Config:
+    return {
+        **lower,
+        **{
+            k: _deep(lower[k], v) if isinstance(v, dict) and isinstance(lower.get(k), dict) else v
+            for k, v in upper.items()
+        },
+    }
 
 
 def section(schema: type, raw: Any, where: str) -> Config:
@@ -417,7 +391,10 @@ def _expected(hint: Any) -> str:
 
 def shown(value: Any) -> str:
     """Return a value as an error message shows it."""
-    text = json.dumps(value, default=str)
+    try:
+        text = json.dumps(value, default=str)
+    except ValueError:  # an integer of thousands of digits
+        text = f"{type(value).__name__} too long to show"
     return text if len(text) <= 60 else text[:57] + "..."
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from counterpoise import plan as planning
 from counterpoise import registry, status, study
 from counterpoise.config import Attack, Config
-from counterpoise.errors import ImpossibleCell, UserError
+from counterpoise.errors import ImpossibleCell, UserError, nearest
 from counterpoise.records import digest, read_json, write_json
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def checked_plan(settings: study.Settings) -> planning.Plan:
 def _made_of() -> str:
     total = sha256()
     for folder, ending in ((Path(__file__).parent, "py"), (study.CONFIG, "yaml")):
-        for file in sorted(folder.rglob(f"*.{ending}")):
+        for file in sorted(path for path in folder.rglob(f"*.{ending}") if path.is_file()):
             total.update(f"{file.relative_to(folder)} {sha256(file.read_bytes()).hexdigest()}\n".encode())
     return total.hexdigest()
 
@@ -92,11 +92,14 @@ def check_kind(about: dict[str, Any], where: str) -> None:
     if len(kinds) > 1:
         raise UserError(f"{where}, data: {kinds[True]} has a target and {kinds[False]} has classes; make two studies")
     (has_target,), name = kinds, about["primary"]["metric"]
-    if name not in (known := metrics.names(has_target)) and name in metrics.names(not has_target):
+    if name in (known := metrics.names(has_target)):
+        return
+    if name in metrics.names(not has_target):
         raise UserError(
             f"{where}, primary.metric: {name} is measured of {'classes' if has_target else 'a target'}, and "
             f"{kinds[has_target]} has {'a target' if has_target else 'classes'}; one of: {', '.join(known)}"
         )
+    raise UserError(f"{where}, primary.metric: unknown metric '{name}'{nearest(name, known)}")
 
 
 PLAIN = {  # what a regression leaves as it is: all of it is about classes

@@ -3,33 +3,38 @@
 from __future__ import annotations
 
 import itertools
+import math
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Len
+from annotated_types import Ge, Interval, Len
 
-from counterpoise import tuning
+from counterpoise import names, tuning
 from counterpoise.config import (
     Config,
     Known,
     Recipe,
-    Steps,
     check,
     default_methods,
+    layer_of,
     mapping,
     merge,
     normalise,
-    read_yaml,
     resolve,
     section,
     shown,
 )
 from counterpoise.errors import UserError, nearest
+from counterpoise.yaml_files import read_yaml
 
 CONFIG = Path("config")
+SEEDS = 10_000
+POINTS = 10_000
+RECIPES = 20_000  # cases times points
 
 
 @dataclass(frozen=True)
@@ -120,7 +125,7 @@ class ScaleFile:
     """Another grid; claims on a part of the study's own that it lacks are left out."""
     seeds: int | dict[str, int] | None = None
     """Other seeds."""
-    block: Annotated[int, Ge(1)] | None = None
+    block: Annotated[int, Interval(ge=1, le=SEEDS)] | None = None
     """Another number of seeds in a job than the base's."""
     tuned: bool = False
     """Take what `counterpoise tune` chose for each case, from `config/tuned/<study>.yaml`."""
@@ -206,22 +211,22 @@ class Settings:
     """Where the MLflow view lives; "" for none."""
 
 
-def settings(config: Path = CONFIG, **given: str | None) -> Settings:
-    """Return `config/config.yaml` with what is given on the command line laid over it."""
+def settings(given: Config | None = None, config: Path = CONFIG) -> Settings:
+    """Return `config/config.yaml` with what is given on the command line (unless it is None) laid over it."""
     path = config / "config.yaml"
     raw = read_yaml(path)
     mapping(raw, str(path), [f.name for f in fields(Settings)])
-    return settings_of(raw | {k: v for k, v in given.items() if v is not None}, str(path))
-
-
-def settings_of(raw: Any, where: str) -> Settings:
-    """Return checked settings."""
-    return Settings(**section(Settings, raw, where))
+    laid_over = {key: value for key, value in (given or {}).items() if value is not None}
+    return Settings(**section(Settings, raw | laid_over, f"{path} or --config" if laid_over else str(path)))
 
 
 def available(config: Path = CONFIG) -> dict[str, Path]:
-    """Return all study files by name."""
-    return {p.stem: p for p in sorted((config / "studies").glob("*.yaml"))}
+    """Return all study files by name; raise UserError for a file whose name no study may have."""
+    found = {path.stem: path for path in sorted((config / "studies").glob("*.yaml"))}
+    for name in found:
+        for each in (name, name.split("_", 1)[0]):  # the key of a study may be given for its name
+            names.check(each, "study", str(config / "studies"), "name the file '{}.yaml'")
+    return found
 
 
 def select(wanted: str | list[str], config: Path = CONFIG) -> list[str]:
@@ -240,6 +245,12 @@ def select(wanted: str | list[str], config: Path = CONFIG) -> list[str]:
     return chosen
 
 
+def check_scale(raw: Config, scale: str, where: str) -> None:
+    """Raise UserError unless a study file has a scale."""
+    if scale not in raw["scales"]:
+        raise UserError(f"{where}: no scale '{scale}'{nearest(scale, raw['scales'])}")
+
+
 def scales(name: str, config: Path = CONFIG) -> list[str]:
     """Return the scales of a study."""
     return list(_read(name, config)["scales"])
@@ -253,26 +264,34 @@ def own_factors(name: str, config: Path = CONFIG) -> set[str]:
 
 def _read(name: str, config: Path) -> Config:
     path = config / "studies" / f"{name}.yaml"
-    return section(StudyFile, read_yaml(path), str(path))
+    raw = section(StudyFile, read_yaml(path), str(path))
+    for key, what in (("cases", "case"), ("selections", "selection"), ("scales", "scale")):
+        for each in raw[key]:
+            names.check(each, what, str(path))
+    return raw
 
 
 def load(name: str, scale: str, config: Path = CONFIG) -> Study:
     """Read and check one study at one scale; raise UserError that names file, case and key."""
     raw, where = _read(name, config), str(config / "studies" / f"{name}.yaml")
-    if scale not in raw["scales"]:
-        raise UserError(f"{where}: no scale '{scale}'{nearest(scale, raw['scales'])}")
+    check_scale(raw, scale, where)
     there = f"{where}, scales, {scale}"
     patch = section(ScaleFile, raw["scales"][scale] or {}, there)
 
     block, base = read_base(patch["base"] or raw["base"], config, where)
-    block, chosen = patch["block"] or block, tuning.read(name, config) if patch["tuned"] else {}
+    block, changed = patch["block"] or block, _cases(raw, patch, where, scale)
+    chosen = tuning.read(name, raw["cases"], config) if patch["tuned"] else {}
     base = merge(base, normalise(patch["config"], f"{there}, config"))
     cases = {
         case: normalise(merge(merge(base, changes), chosen.get(case, {})), f"{where}, case {case}")
-        for case, changes in _cases(raw, patch, where, scale).items()
+        for case, changes in changed.items()
     }
     selections = _selections(raw, cases, where)
     points = _points(patch["grid"] or raw["grid"], f"{there}, grid" if patch["grid"] else f"{where}, grid")
+    if len(cases) * len(points) > RECIPES:
+        raise UserError(
+            f"{there}: {len(cases):,} cases at {len(points):,} points, expected {RECIPES:,} recipes at most"
+        )
     known: Known = {}
     recipes = {
         (case, point.label): resolve(
@@ -287,7 +306,7 @@ def load(name: str, scale: str, config: Path = CONFIG) -> Study:
         name=name,
         scale=scale,
         title=raw["title"],
-        source=section(Source, raw["source"], f"{where}, source"),
+        source=_source(raw["source"], f"{where}, source"),
         base=patch["base"] or raw["base"],
         block=block,
         seeds=_seeds(raw["seeds"] if patch["seeds"] is None else patch["seeds"], block, where),
@@ -317,6 +336,8 @@ def _num_claims(name: str, scale: str, config: Path) -> int:
 def read_base(name: str, config: Path, where: str) -> tuple[int, Config]:
     """Return the block length and the partial recipe of a base."""
     known = {p.stem for p in (config / "bases").glob("*.yaml")}
+    for each in known:
+        names.check(each, "base", str(config / "bases"), "name the file '{}.yaml'")
     if name not in known:
         raise UserError(f"{where}, base: unknown base '{name}'{nearest(name, known)}")
     path = config / "bases" / f"{name}.yaml"
@@ -324,7 +345,7 @@ def read_base(name: str, config: Path, where: str) -> tuple[int, Config]:
     mapping(raw, str(path), ["block", *(f.name for f in fields(Recipe))])
     if "block" not in raw:
         raise UserError(f"{path}: missing key 'block' (how many seeds one job computes)")
-    block = check(Steps, raw["block"], f"{path}, block")
+    block = check(Annotated[int, Interval(ge=1, le=SEEDS)], raw["block"], f"{path}, block")
     recipe = normalise({k: v for k, v in raw.items() if k != "block"}, str(path))
     return block, merge(default_methods(), recipe)
 
@@ -349,6 +370,9 @@ def _cases(raw: Config, patch: Config, where: str, scale: str) -> dict[str, Conf
 
 def _points(products: list[Config], where: str) -> list[Point]:
     """Return the points of all products; two of the same label could not be told apart in a table."""
+    total = sum(math.prod(len(v) for v in product.values() if isinstance(v, list)) for product in products)
+    if total > POINTS:
+        raise UserError(f"{where}: {total:,} points, expected {POINTS:,} at most")
     points = [point for product in products for point in _product(product, where)]
     for label, times in Counter(point.label for point in points).items():
         if times > 1:
@@ -367,14 +391,8 @@ def _product(product: Config, where: str) -> list[Point]:
         for key, value in factors.items():
             if not isinstance(value, str | int | float):
                 raise UserError(f"{where}, {key}: expected a number, a text or a list of them, found {shown(value)}")
-        overrides: Config = {}
-        for key, value in factors.items():
-            nested: Any = value
-            for part in reversed(key.split(".")):
-                nested = {part: nested}
-            overrides = _deep(overrides, normalise(nested, where))
         label = ", ".join(f"{k.rpartition('.')[2]}={v}" for k, v in factors.items())
-        points.append(Point(label, factors, overrides))
+        points.append(Point(label, factors, layer_of(factors, where)))
     return points
 
 
@@ -387,14 +405,13 @@ def _flat(key: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield key, value
 
 
-def _deep(lower: Config, upper: Config) -> Config:
-    return {
-        **lower,
-        **{
-            k: _deep(lower[k], v) if isinstance(v, dict) and isinstance(lower.get(k), dict) else v
-            for k, v in upper.items()
-        },
-    }
+def _source(raw: Any, where: str) -> Config:
+    """Return where a result was published; its links are links of a page, so that no other scheme will do."""
+    held = section(Source, raw, where)
+    for key in ("url", "code"):
+        if held[key] and not re.fullmatch(r"https?://[^\s<>\"'`]+", held[key]):
+            raise UserError(f"{where}, {key}: expected a link that begins with https://; found {shown(held[key])}")
+    return held
 
 
 def _seeds(value: int | dict[str, int], block: int, where: str) -> tuple[int, ...]:
@@ -406,6 +423,8 @@ def _seeds(value: int | dict[str, int], block: int, where: str) -> tuple[int, ..
         raise UserError(
             f"{where}, seeds: expected a number of 1 or more, or {{first: ..., count: ...}}; found {shown(value)}"
         )
+    if first + count > SEEDS:
+        raise UserError(f"{where}, seeds: found {shown(value)}, expected none beyond {SEEDS:,}")
     if count % block or first % block:
         up = -(-count // block) * block
         fit = {"first": first // block * block, "count": up} if isinstance(value, dict) else up

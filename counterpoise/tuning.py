@@ -8,16 +8,18 @@ cases of a scale that says `tuned: true`.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from counterpoise.claims import COSTS
-from counterpoise.errors import UserError
+from counterpoise.config import Config, layer_of, section
+from counterpoise.errors import UserError, nearest
+from counterpoise.yaml_files import read_yaml
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Config = dict[str, Any]
 
 
 def path_of(study: str, config: Path) -> Path:
@@ -25,26 +27,38 @@ def path_of(study: str, config: Path) -> Path:
     return config / "tuned" / f"{study}.yaml"
 
 
-def read(study: str, config: Path) -> dict[str, Config]:
-    """Return the changes of each case as part of a recipe."""
-    from counterpoise.config import read_yaml
+@dataclass(frozen=True, kw_only=True)
+class Tuned:
+    """What a file of `config/tuned` says."""
 
+    cases: dict[str, dict[str, Any]]
+    """Case -> what was chosen for it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """What was chosen for a case."""
+
+    chosen: dict[str, Any]
+    """Dotted key of the recipe -> value."""
+    trials: list[dict[str, Any]] = field(default_factory=list)
+    """Every trial with its mean, best first."""
+
+
+def read(study: str, known: Collection[str], config: Path) -> dict[str, Config]:
+    """Return the changes of each case as part of a recipe; raise UserError for the first fault of the file.
+
+    `known` are the cases of the study.
+    """
     path = path_of(study, config)
     if not path.exists():
         raise UserError(f"{path}: nothing is chosen yet; run the trials, then `counterpoise tune {study}`")
-    return {case: nested(held["chosen"]) for case, held in read_yaml(path)["cases"].items()}
-
-
-def nested(dotted: Config) -> Config:
-    """Return `{"finetune.optimizer.lr": 0.1}` as a part of a recipe."""
-    result: Config = {}
-    for key, value in dotted.items():
-        *above, last = key.split(".")
-        place = result
-        for part in above:
-            place = place.setdefault(part, {})
-        place[last] = value
-    return result
+    cases = section(Tuned, read_yaml(path), str(path))["cases"]
+    for case in cases:
+        if case not in known:
+            raise UserError(f"{path}, cases: unknown case '{case}'{nearest(case, known)}")
+    places = {case: f"{path}, case {case}" for case in cases}
+    return {case: layer_of(section(Chosen, cases[case], place)["chosen"], place) for case, place in places.items()}
 
 
 def choose(table: pd.DataFrame, metric: str, tuned: list[str]) -> dict[str, Config]:

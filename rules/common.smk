@@ -9,13 +9,14 @@ from counterpoise.errors import UserError
 
 if workflow.is_main_process:
     try:
-        PLAN = preflight.checked_plan(study.settings_of(config, "config/config.yaml or --config"))
+        SETTINGS = study.settings(config)
+        PLAN = preflight.checked_plan(SETTINGS)
     except UserError as error:  # Snakemake would add frames of its own
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     PLAN.write(planning.PLAN)
     # What this run is about and where its live view goes, for the logger plugin.
-    told = {"studies": list(PLAN.studies), "tracking": config.get("tracking", "")}
+    told = {"studies": list(PLAN.studies), "tracking": SETTINGS.tracking}
     told["is_local"] = lambda: workflow.local_exec  # known once the first job starts
     logger.info(f"Planned {', '.join(PLAN.studies)}", extra={"plan": told})
 else:  # a job on another machine reads what the main process decided

@@ -8,7 +8,7 @@ rule preprocess:
     conda:
         "../envs/data.yaml"
     shell:
-        "exec python -m counterpoise preprocess {wildcards.cell} > {log} 2>&1"
+        "exec python -m counterpoise preprocess {wildcards.cell:q} > {log:q} 2>&1"
 
 
 rule sample:
@@ -21,4 +21,4 @@ rule sample:
     conda:
         "../envs/data.yaml"
     shell:
-        "exec python -m counterpoise sample {wildcards.cell} {wildcards.block} > {log} 2>&1"
+        "exec python -m counterpoise sample {wildcards.cell:q} {wildcards.block:q} > {log:q} 2>&1"

@@ -9,4 +9,4 @@ rule evaluate:
     conda:
         "../envs/evaluate.yaml"
     shell:
-        "exec python -m counterpoise evaluate {wildcards.cell} {wildcards.block} > {log} 2>&1"
+        "exec python -m counterpoise evaluate {wildcards.cell:q} {wildcards.block:q} > {log:q} 2>&1"

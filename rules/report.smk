@@ -14,4 +14,4 @@ rule report:
     conda:
         "../envs/evaluate.yaml"
     shell:
-        "exec python -m counterpoise report {wildcards.cell} > {log} 2>&1"
+        "exec python -m counterpoise report {wildcards.cell:q} > {log:q} 2>&1"

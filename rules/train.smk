@@ -9,7 +9,7 @@ rule pretrain:
     conda:
         "../envs/train.yaml"
     shell:
-        "exec python -m counterpoise pretrain {wildcards.cell} {wildcards.block} > {log} 2>&1"
+        "exec python -m counterpoise pretrain {wildcards.cell:q} {wildcards.block:q} > {log:q} 2>&1"
 
 
 rule finetune:
@@ -23,4 +23,4 @@ rule finetune:
     conda:
         "../envs/train.yaml"
     shell:
-        "exec python -m counterpoise finetune {wildcards.cell} {wildcards.block} > {log} 2>&1"
+        "exec python -m counterpoise finetune {wildcards.cell:q} {wildcards.block:q} > {log:q} 2>&1"

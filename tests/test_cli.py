@@ -349,6 +349,7 @@ def snakemake(*words):
     ("given", "expected"),
     [
         ("studies=a200", "error: unknown study 'a200' in config/studies; did you mean 'a2000'?"),
+        ("studies=007", "error: config/config.yaml or --config, studies: expected a text or a list; found 7"),
         ("scael=small", "error: config/config.yaml or --config: unknown key 'scael'; did you mean 'scale'?"),
     ],
 )

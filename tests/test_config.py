@@ -6,9 +6,10 @@ import pytest
 import yaml
 
 from counterpoise import preflight, study
-from counterpoise.config import merge, read_yaml
+from counterpoise.config import merge
 from counterpoise.errors import UserError
 from counterpoise.plan import Plan
+from counterpoise.yaml_files import read_yaml
 
 BASE = {
     "block": 5,
@@ -314,7 +315,7 @@ def test_an_unknown_scale_or_study_names_the_nearest(write):
 def test_settings_are_checked(tmp_path, text, expected):
     (tmp_path / "config.yaml").write_text(text)
     with pytest.raises(UserError) as caught:
-        study.settings(tmp_path)
+        study.settings(config=tmp_path)
     assert expected in str(caught.value)
 
 

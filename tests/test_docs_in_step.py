@@ -7,8 +7,8 @@ import jsonschema
 import pytest
 
 from counterpoise import claims, devtools, documents, registry, study
-from counterpoise.config import read_yaml
 from counterpoise.report import words
+from counterpoise.yaml_files import read_yaml
 
 SCHEMA = json.loads(documents.schema())
 

@@ -11,7 +11,6 @@ import yaml
 
 from counterpoise import (
     choosing,
-    config,
     estimators,
     exported,
     jobs,
@@ -23,6 +22,7 @@ from counterpoise import (
 )
 from counterpoise import plan as planning
 from counterpoise.__main__ import main
+from counterpoise.yaml_files import read_yaml
 
 ROOT = Path(__file__).parents[1]
 ROWS = 260
@@ -74,7 +74,7 @@ def compute(name):
 def edited(name, **scale):
     """Change the scale of a study that `new` wrote, as a user may."""
     path = Path(f"config/studies/{name}.yaml")
-    raw = config.read_yaml(path)
+    raw = read_yaml(path)
     raw["scales"]["full"] |= scale
     path.write_text(yaml.safe_dump(json.loads(json.dumps(raw)), sort_keys=False))
 
@@ -89,7 +89,7 @@ def done(tmp_path_factory):
         customers().to_csv("customers.csv", index=False)
         assert main(["new", "customers.csv", "--target", "churn"]) == 0
         text = Path("config/studies/customers.yaml").read_text()
-        raw = config.read_yaml(Path("config/studies/customers.yaml"))["scales"]["full"]["config"]
+        raw = read_yaml(Path("config/studies/customers.yaml"))["scales"]["full"]["config"]
         folds = {"split": {"name": "k_fold", "folds": 3}}
         edited("customers", only=ONLY, seeds=3, block=3, config=raw | folds)
         compute("customers")
@@ -195,7 +195,7 @@ def test_a_case_that_does_not_fit_is_left_out_and_said(counts, columns, absent, 
 def test_any_name_survives_the_file(words, tmp_path):
     path = tmp_path / "x.yaml"
     path.write_text(f"{study_text.quoted('key' + words)}: {study_text.flow([words, {'a': words}])}\n", "utf-8")
-    assert config.read_yaml(path) == {"key" + words: [words, {"a": words}]}
+    assert read_yaml(path) == {"key" + words: [words, {"a": words}]}
 
 
 def test_folds_by_group_or_time_keep_their_column_and_no_model_sees_it(fresh, call):
@@ -575,7 +575,7 @@ def test_a_network_for_a_table_goes_the_same_way(fresh, call):
     customers().to_csv("own.csv", index=False)
     assert call("new", "own.csv", "--target", "churn")[0] == 0
     path = Path("config/studies/own.yaml")
-    raw = config.read_yaml(path)
+    raw = read_yaml(path)
     net = {"model": "mlp", "validation_fraction": 0.2, "finetune": {"steps": 30, "batch_size": 16}}
     raw["cases"] = {"mlp": {**net, "evaluate": {"rebalancing": "tuned_threshold"}}}
     path.write_text(yaml.safe_dump(json.loads(json.dumps(raw | {"claims": []}))))
@@ -762,7 +762,7 @@ def test_a_folder_of_images_goes_the_same_way(fresh, call):
     assert "36 images in 2 classes: 'cats' 24, 'dogs' 12; ratio 2" in out
     assert "used as 16 x 16, grey" in out
     steps = {"finetune": {"steps": 20, "batch_size": 8}}
-    raw = config.read_yaml(Path("config/studies/photos.yaml"))["scales"]["full"]["config"]
+    raw = read_yaml(Path("config/studies/photos.yaml"))["scales"]["full"]["config"]
     edited("photos", only=["cnn", "cnn_oversampling"], config=raw | steps)
     compute("photos")
     html = next(Path("results/report").glob("photos.full-*/index.html")).read_text()

@@ -19,17 +19,28 @@ ROOM = 2  # GB of free disk below which a warning is due
 def check(options: argparse.Namespace) -> int:
     """Check studies, then what is around them; print one line for each fault, and return 2 if there was one."""
     settings = study.settings()
-    print(f"OK    config/config.yaml: {', '.join(study.select(settings.studies))} at scale {settings.scale}")
+    default = study.select(settings.studies)
+    print(f"OK    config/config.yaml: {', '.join(default)} at scale {settings.scale}")
     faults = 0
     datasets: dict[str, data.Files] = {}
+
+    def found(fault: UserError) -> None:
+        nonlocal faults
+        faults += 1
+        sys.stdout.flush()
+        print(f"error: {fault}", file=sys.stderr)
+
     for name in study.select(options.studies or "all"):
-        for scale in [options.scale] if options.scale else study.scales(name):
+        try:
+            own = [options.scale] if options.scale else study.scales(name)
+        except UserError as fault:
+            found(fault)
+            continue
+        for scale in dict.fromkeys([*own, settings.scale] if name in default and not options.scale else own):
             try:
                 datasets |= check_study(name, scale)
             except UserError as fault:
-                faults += 1
-                sys.stdout.flush()
-                print(f"error: {fault}", file=sys.stderr)
+                found(fault)
     for name, files in sorted(datasets.items()):
         check_files(name, files)
     check_disk()

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from counterpoise import study
+from counterpoise import names, study
 from counterpoise.commands.text import counted, duration, table
 from counterpoise.errors import ImpossibleCell, UserError, nearest
 from counterpoise.records import write_text
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from counterpoise.profiling import Profile
     from counterpoise.proposing import Proposal
 
-OWN_NAME = r"[a-z0-9][a-z0-9-]*"  # without the underline that joins studies of one key
+OWN_NAME = r"[a-z0-9-]+"  # without the underline that joins studies of one key
 SHOWN = 8  # classes
 KINDS = ("numeric", "categorical", "date", "date_day_first", "date_month_first", "ignore")  # that need no more said
 
@@ -46,6 +46,7 @@ def of_data(path: Path, options: argparse.Namespace) -> int:
 def _study_name(path: Path, given: str | None) -> str:
     """Return the name of a study of data; raise UserError if it is none, or another study has it."""
     name = given or re.sub(r"[^a-z0-9]+", "-", path.name.lower().split(".")[0]).strip("-") or "own-data"
+    names.check(name, "--name" if given else "a study would be called", str(path), "write --name '{}'")
     if not re.fullmatch(OWN_NAME, name):
         raise UserError(f"--name '{name}': expected small letters, digits and hyphens, for instance churn-2026")
     taken = [other for other in study.available() if other.split("_", 1)[0] == name]

@@ -17,7 +17,7 @@ STAGES = planning.STAGES
 
 def plan(options: argparse.Namespace) -> int:
     """Print the plan of the chosen studies."""
-    settings = study.settings(studies=options.studies, scale=options.scale)
+    settings = study.settings({"studies": options.studies, "scale": options.scale})
     chosen = planning.make(settings.studies, settings.scale)
     states = {job: status.state(job) for job in status.jobs(chosen)}
     rows = []

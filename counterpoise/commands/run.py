@@ -21,7 +21,7 @@ INDEX = planning.RESULTS / "report" / "index.html"
 
 def run(options: argparse.Namespace) -> int:
     """Check, run Snakemake, print the verdicts; 1 if a cell failed or Snakemake did."""
-    plan = preflight.checked_plan(study.settings(studies=options.studies, scale=options.scale))
+    plan = preflight.checked_plan(study.settings({"studies": options.studies, "scale": options.scale}))
     command = [sys.executable, "-m", "snakemake", "--cores", options.cores]
     chosen = [f"{key}={value}" for key in ("studies", "scale") if (value := getattr(options, key))]
     code = subprocess.run(command + (["--config", *chosen] if chosen else [])).returncode
