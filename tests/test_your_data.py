@@ -343,7 +343,7 @@ def test_a_column_is_used_as_the_command_says(fresh, call):
     code, out, _ = call("new", "own.csv", "--target", "churn", *words)
     assert code == 0
     assert "column 'tenure' is not used: set by --kind\n" in out
-    data = config.read_yaml(Path("config/studies/own.yaml"))["scales"]["full"]["config"]["data"]
+    data = read_yaml(Path("config/studies/own.yaml"))["scales"]["full"]["config"]["data"]
     assert (data["kinds"]["id"], data["kinds"]["tenure"]) == ("categorical", "ignore")
     assert len(data["categories"]["id"]) == 120
 
