@@ -13,6 +13,10 @@ rule all:
         REPORTS,
 
 
+onstart:
+    stopping.stop_workflow_at_signals()
+
+
 onsuccess:
     finish(log)
 

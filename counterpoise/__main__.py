@@ -16,7 +16,11 @@ def main(arguments: list[str] | None = None) -> int:
     from counterpoise.errors import UserError
 
     try:
-        return parse(arguments)
+        try:
+            return parse(arguments)
+        finally:
+            if sys.stdout:  # here, where a reader that has gone can still be answered
+                sys.stdout.flush()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -27,15 +31,36 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error.filename or 'system'}: {error.strerror or error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        return 130
+        return _stopped(sys.argv[1:] if arguments is None else arguments)
+
+
+def _stopped(words: list[str]) -> int:
+    from counterpoise import stopping
+
+    if not os.environ.get("COUNTERPOISE_PARENT"):  # Snakemake says it for what it has started
+        print(stopping.SAID if words[:1] == ["run"] else "stopped", file=sys.stderr)
+    return stopping.STOPPED
 
 
 def job_or_main() -> int:
     """Run a job of Snakemake's in a process that has imported everything already, anything else here."""
-    from counterpoise import warm
+    words, parent = sys.argv[1:], os.environ.get("COUNTERPOISE_PARENT")
+    try:
+        from counterpoise import stopping, warm
 
-    code = warm.run(sys.argv[1:])
-    return main() if code is None else code
+        if not words or words[0] not in (*warm.STAGES, "finish"):
+            stopping.handle(stopping.interrupt)
+        elif parent:
+            if parent != str(os.getppid()):
+                print(f"error: COUNTERPOISE_PARENT is {parent}, which has not started this job", file=sys.stderr)
+                return stopping.ORPHANED
+            stopping.die_with(int(parent))
+            code = warm.run(words)
+            if code is not None:
+                return code
+    except KeyboardInterrupt:
+        return _stopped(words)
+    return main()
 
 
 if __name__ == "__main__":

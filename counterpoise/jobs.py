@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import importlib
-import os
 from pathlib import Path
 from typing import Any
 
 from counterpoise import plan as planning
 from counterpoise.errors import UserError, nearest
-from counterpoise.records import die_with
 
 
 def run(stage: str, name: str, block: str | None) -> int:
     """Run one job of the plan here, in this process."""
-    if parent := os.environ.get("COUNTERPOISE_PARENT"):  # by hand, a job may outlive its terminal
-        die_with(int(parent))
     plan = planning.read()
     cell = plan.cells.get(name)
     if cell is None or cell.stage != stage:

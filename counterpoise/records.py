@@ -17,7 +17,6 @@ import resource
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -101,17 +100,6 @@ def lock(folder: Path) -> Iterator[None]:
         for stale in folder.glob(".*.tmp"):
             stale.unlink()
         yield
-
-
-def die_with(parent: int, interval: float = 0.5) -> None:
-    """End this process soon after its parent has died (Snakemake may be killed outright), or now if it has already."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(interval)
-        os._exit(75)  # no clean-up: every file is whole at any moment, and the checkpoint is the state
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 @contextmanager

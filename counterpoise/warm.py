@@ -1,6 +1,6 @@
 """A process that has imported everything once and forks for each job: importing costs more than a small job does.
 
-It listens while the Snakemake that started it lives. A job that Snakemake starts there hands its arguments,
+It lives as long as the Snakemake that started it. A job that Snakemake starts there hands its arguments,
 environment and files over and waits for the exit code; where nobody listens (by hand, on another machine) it imports
 and runs by itself, with the same bytes as the result. Jobs that ask before everything is imported wait for that: it is
 no longer than their own imports would be. A job and its forked process live and die together: whoever kills the one,
@@ -16,14 +16,15 @@ import os
 import selectors
 import signal
 import socket
+import struct
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any, NoReturn
 
+from counterpoise import stopping
+
 STAGES = ("preprocess", "sample", "pretrain", "finetune", "evaluate", "report")
-POLL = 0.5  # seconds between two looks at whether Snakemake lives
 CUT_SHORT = 75  # exit code of a job whose process ended without one: Snakemake tries it again
 IMPORTED = (
     "torch", "torch._dynamo",  # the second by the first optimiser that a process makes
@@ -33,23 +34,20 @@ IMPORTED = (
 )  # fmt: skip
 
 
-def address(parent: int) -> Path:
-    """Return where the process listens that belongs to a Snakemake."""
-    return Path(tempfile.gettempdir()) / f"counterpoise-{os.getuid()}-{parent}.sock"
+def address(parent: int) -> str:
+    """Return where the process listens that belongs to a Snakemake: a name that is gone when nobody listens."""
+    return f"\0counterpoise-{os.getuid()}-{parent}"
 
 
 def start() -> subprocess.Popen[bytes] | None:
-    """Start the process that forks for the jobs of this one (Linux), which ends with this one; None where it cannot.
+    """Start the process that forks for the jobs of this one (Linux); None where it cannot, and jobs are only slower.
 
-    Jobs are then only slower: a system that is no Linux, a temporary folder whose name is too long for a socket.
+    It ends with the thread that calls this.
     """
     if sys.platform != "linux":
         return None
-    path = address(os.getpid())
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as listener:
-        path.unlink(missing_ok=True)
-        listener.bind(str(path))
-        path.chmod(0o600)  # before anybody is listened to
+        listener.bind(address(os.getpid()))
         listener.listen(64)
         return subprocess.Popen(
             [sys.executable, "-m", "counterpoise.warm", str(os.getpid()), str(listener.fileno())],
@@ -57,7 +55,7 @@ def start() -> subprocess.Popen[bytes] | None:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            start_new_session=True,
+            process_group=0,  # Ctrl-C and Ctrl-Z are for jobs
         )
     return None
 
@@ -65,14 +63,13 @@ def start() -> subprocess.Popen[bytes] | None:
 def run(arguments: list[str]) -> int | None:
     """Run a job in a fork of the process that listens; return its exit code, or None where nobody listens."""
     parent = int(os.environ.get("COUNTERPOISE_PARENT") or 0)
-    if not arguments or arguments[0] not in STAGES or os.getppid() != parent:
+    if not arguments or arguments[0] not in STAGES or os.getppid() != parent or sys.platform != "linux":
         return None
-    path = address(parent)
     try:
-        if path.lstat().st_uid != os.getuid():
-            return None
         with socket.socket(socket.AF_UNIX) as line:
-            line.connect(str(path))
+            line.connect(address(parent))
+            if _peer(line) != (parent, os.getuid()):  # anybody may listen under any name
+                return None
             told = json.dumps({"arguments": arguments, "environment": dict(os.environ), "folder": str(Path.cwd())})
             socket.send_fds(line, [len(told.encode()).to_bytes(8, "big")], [0, 1, 2])
             line.sendall(told.encode())
@@ -80,6 +77,12 @@ def run(arguments: list[str]) -> int | None:
     except OSError:
         return None  # nobody has answered, so nothing was begun
     return int.from_bytes(answer, "big") if answer else CUT_SHORT
+
+
+def _peer(line: socket.socket) -> tuple[int, int]:
+    """Return the process and the user at the other end: whoever made it listen, or whoever connected."""
+    process, user, _ = struct.unpack("3i", line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return process, user
 
 
 def _received(line: socket.socket, size: int) -> bytes:
@@ -99,8 +102,8 @@ def _received(line: socket.socket, size: int) -> bytes:
 class Server:
     """Forks for whoever asks, and reports how each fork ended."""
 
-    def __init__(self, parent: int, listener: socket.socket) -> None:
-        self.parent, self.listener = parent, listener
+    def __init__(self, listener: socket.socket) -> None:
+        self.listener = listener
         self.jobs: dict[int, socket.socket] = {}  # process -> who waits for it
         self.select = selectors.DefaultSelector()
         self.woken, waker = os.pipe()
@@ -109,26 +112,24 @@ class Server:
         signal.set_wakeup_fd(waker)
         signal.signal(signal.SIGCHLD, lambda *_: None)  # wakes the selector
 
-    def serve(self) -> None:
-        """Import what jobs import, answer until Snakemake has gone, then end every job."""
+    def serve(self) -> NoReturn:
+        """Import what jobs import, then answer; the end of Snakemake is the end of this and of every job."""
         self.select.register(self.listener, selectors.EVENT_READ)
         self.select.register(self.woken, selectors.EVENT_READ)
-        try:
-            for module in IMPORTED:
-                importlib.import_module(module)
-            while os.getppid() == self.parent:
-                for key, _ in self.select.select(POLL):
-                    self._answer(key)
-                self._reap()
-        finally:
-            address(self.parent).unlink(missing_ok=True)
-            for process in self.jobs:
-                os.kill(process, signal.SIGKILL)
+        for module in IMPORTED:
+            importlib.import_module(module)
+        while True:
+            for key, _ in self.select.select():
+                self._answer(key)
+            self._reap()
 
     def _answer(self, key: selectors.SelectorKey) -> None:
         if key.fileobj is self.listener:
             line, _ = self.listener.accept()
-            self._begin(line)
+            if _peer(line)[1] == os.getuid():
+                self._begin(line)
+            else:
+                line.close()
         elif key.fileobj == self.woken:
             os.read(self.woken, 4096)
         else:  # a job that waits has nothing more to say: it was killed
@@ -137,11 +138,13 @@ class Server:
 
     def _begin(self, line: socket.socket) -> None:
         """Fork for one job."""
+        server = os.getpid()
         head, files, _, _ = socket.recv_fds(line, 8, 3)
         told = _received(line, int.from_bytes(head, "big")) if len(head) == 8 and len(files) == 3 else b""
         process = os.fork() if told else None
         if process == 0:
-            self._become(json.loads(told), files)
+            stopping.die_with(server)
+            self._become(json.loads(told), files, _peer(line)[0])
         for file in files:
             os.close(file)
         if process:
@@ -150,10 +153,14 @@ class Server:
         else:
             line.close()
 
-    def _become(self, told: dict[str, Any], files: list[int]) -> NoReturn:
-        """Be the job: its files, folder, environment and arguments; never return."""
+    def _become(self, told: dict[str, Any], files: list[int], job: int) -> NoReturn:
+        """Be the job: its files, folder, environment, arguments and process group; never return."""
         code = CUT_SHORT
         try:
+            for number in (signal.SIGINT, signal.SIGHUP):  # as for the job itself: Snakemake ends it
+                signal.signal(number, signal.SIG_IGN)
+            with contextlib.suppress(OSError):  # so that Ctrl-Z stops it, and `fg` lets it go on
+                os.setpgid(0, os.getpgid(job))
             for number, file in enumerate(files):
                 os.dup2(file, number)
                 os.close(file)
@@ -164,7 +171,7 @@ class Server:
                 line.close()
             os.chdir(told["folder"])
             os.environ.clear()
-            os.environ.update(told["environment"] | {"COUNTERPOISE_PARENT": str(os.getppid())})
+            os.environ.update(told["environment"])
             sys.argv = ["counterpoise", *told["arguments"]]
             from counterpoise.__main__ import main
 
@@ -193,7 +200,8 @@ class Server:
 
 
 if __name__ == "__main__":
+    stopping.die_with(int(sys.argv[1]))  # before anything that takes long
     import counterpoise.__main__  # one thread for every numeric library, before any is loaded
 
     assert counterpoise.__main__
-    Server(int(sys.argv[1]), socket.socket(fileno=int(sys.argv[2]))).serve()
+    Server(socket.socket(fileno=int(sys.argv[2]))).serve()

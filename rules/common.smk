@@ -4,10 +4,12 @@ import subprocess
 import sys
 
 from counterpoise import plan as planning
-from counterpoise import preflight, study
+from counterpoise import preflight, stopping, study
 from counterpoise.errors import UserError
 
 if workflow.is_main_process:
+    stopping.stop_workflow_at_signals()
+    shell.prefix("set -euo pipefail; trap '' INT HUP; ")  # a job ends when this process ends it
     try:
         SETTINGS = study.settings(config)
         PLAN = preflight.checked_plan(SETTINGS)
@@ -40,5 +42,7 @@ def parents(wildcards):
 
 
 def finish(log):
-    """Build what can be built of tables and report, whether all cells are there or not."""
-    subprocess.run([sys.executable, "-m", "counterpoise", "finish", *PLAN.studies], check=False)
+    """Build what can be built of tables and report, whether all cells are there or not; nothing if stopped."""
+    if stopping.stopped.is_set():
+        sys.exit(stopping.STOPPED)
+    subprocess.run([sys.executable, "-m", "counterpoise", "finish", *PLAN.studies], check=False, process_group=0)

@@ -33,6 +33,7 @@ CHATTER = (
     "Select jobs to execute",
     "Updating checkpoint dependencies",
     "Shutting down, this might take some time",
+    "Terminating processes on user request",
     "Exiting because a job execution failed",
     "At least one job did not complete",
     "Complete log(s):",

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
+from counterpoise.stopping import stopped
+
 TRAINING = ("pretrain", "finetune")
 EVERY = 30.0  # seconds between two lines of progress where there is no terminal
 TAIL = 12  # lines of a failed job's log that are shown
@@ -83,10 +85,13 @@ class Progress:
             self.show()
 
     def fail(self, number: int) -> None:
-        """Note that a job has ended without a record (the machine, a fault in the code), and show its log's end."""
+        """Note that a job has ended without a record (the machine, a fault in the code), and show its log's end.
+
+        Jobs that end because the run was stopped have not failed.
+        """
         with self.lock:
             job = self.running.pop(number, None)
-            if job is None:
+            if job is None or stopped.is_set():
                 return
             self.bad[job.name] = "crashed"
             lines = _tail(job.log)
@@ -103,7 +108,7 @@ class Progress:
     def show(self) -> None:
         """Show how far the run is: on a terminal always, elsewhere now and then."""
         with self.lock:
-            if self.quiet:
+            if self.quiet or stopped.is_set():
                 return
             now = time.monotonic()
             if self.terminal and self.running:
@@ -128,8 +133,10 @@ class Progress:
                 self.shown = ""
 
     def end(self) -> None:
-        """Write what came of it all."""
+        """Write what came of it all; nothing if the run was stopped, which has been said."""
         with self.lock:
+            if stopped.is_set():
+                return
             done, total = self.done.total(), self.expected.total()
             self.line(f"{done} of {total} jobs{self._bad()} in {_span(time.monotonic() - self.began)}")
 

@@ -9,7 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from counterpoise.stopping import stopped
+
 LOG = Path("results/logs/tracking.log")
+PATIENCE_STOPPED = 3  # the same when the run was stopped; what is then left RUNNING, the next run or `track` repairs
 PATIENCE = 60  # seconds to wait, after the last job, for the view to be complete
 LATER = "`counterpoise track` completes the view at any time"
 
@@ -44,6 +47,9 @@ class Tracker:
 
     def finish(self) -> None:
         """Tell the process that all jobs are done, and wait for it to catch up, but not for ever."""
+        if stopped.is_set():
+            self._finish_soon()
+            return
         self.check()
         if self.process is None or self.process.stdin is None:
             return
@@ -64,6 +70,15 @@ class Tracker:
             if code:
                 self.say(f"tracking   {_last_line()} ({LATER})")
         self.process = None
+
+    def _finish_soon(self) -> None:
+        """Let the process mark what was stopped; leave none behind, and say nothing."""
+        if self.process is not None:
+            try:
+                self.process.communicate("end", timeout=PATIENCE_STOPPED)
+            except (subprocess.TimeoutExpired, OSError):
+                self.process.kill()
+                self.process.wait()
 
 
 def _last_line() -> str:

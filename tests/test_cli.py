@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from counterpoise import jobs, records, status
+from counterpoise import jobs, records, status, stopping
 from counterpoise import plan as planning
 from counterpoise.__main__ import main
 from counterpoise.cli import parser
@@ -288,9 +288,7 @@ def test_clean_removes_only_what_no_study_needs_and_only_when_told(project, call
 
 def test_run_prints_verdicts_and_says_whether_all_is_done(project, call, monkeypatch):
     seen = []
-    monkeypatch.setattr(
-        subprocess, "run", lambda command, **_: seen.append(command) or subprocess.CompletedProcess(command, 0)
-    )
+    monkeypatch.setattr(stopping, "run_snakemake", lambda command: seen.append(command) or 0)
     code, out, _ = call("run", "--studies", "a2000", "--cores", "2")
     assert code == 1, "nothing was computed"
     assert seen == [[sys.executable, "-m", "snakemake", "--cores", "2", "--config", "studies=a2000"]]

@@ -3,9 +3,9 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -55,7 +55,6 @@ def server():
     yield process
     process.kill()
     process.wait()
-    warm.address(os.getpid()).unlink(missing_ok=True)
 
 
 def compute(project, **variables):
@@ -81,6 +80,14 @@ def test_a_fault_reaches_the_terminal_of_the_job_with_its_exit_code(project, ser
     job = project("finetune", "no-such-cell")
     assert job.wait() == 2
     assert "error: no finetune cell 'no-such-cell'" in job.stderr.read()
+
+
+def answers(parent):
+    """Wait until a server has imported everything: it then turns away who asks for nothing."""
+    with socket.socket(socket.AF_UNIX) as line:
+        line.connect(warm.address(parent))
+        line.shutdown(socket.SHUT_WR)
+        return line.recv(1) == b""
 
 
 def begin_long(project, server):
@@ -120,22 +127,28 @@ def test_a_job_whose_server_dies_is_to_be_tried_again(project, server):
     wait_for(lambda: gone(fork), 30)
 
 
-def test_the_server_ends_with_its_snakemake(tmp_path):
+@pytest.mark.parametrize("importing", [True, False])
+def test_the_server_ends_with_its_snakemake(tmp_path, importing):
+    """Also while it imports something whose loading keeps the interpreter's lock, as that of torch does."""
+    begun = tmp_path / "begun"
+    if importing:
+        slow = f"import ctypes, pathlib; pathlib.Path({str(begun)!r}).touch(); ctypes.PyDLL(None).sleep(600)\n"
+        (tmp_path / "torch.py").write_text(slow)
     code = (
         "import os, time\n"
         "from counterpoise import warm\n"
         "print(os.getpid(), warm.start().pid, flush=True)\n"
         "time.sleep(600)\n"
     )
-    parent = subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=small_project.environment()
-    )
+    environment = small_project.environment(tmp_path)
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=environment)
     pid, server = map(int, parent.stdout.readline().split())
-    assert warm.address(pid).stat().st_mode & 0o777 == 0o600
+    wait_for(begun.exists if importing else lambda: answers(pid))
     parent.kill()
     parent.wait()
     wait_for(lambda: gone(server), 30)
-    assert not warm.address(pid).exists()
+    with socket.socket(socket.AF_UNIX) as line, pytest.raises(ConnectionRefusedError):
+        line.connect(warm.address(pid))
 
 
 def test_a_job_of_another_parent_does_not_ask(monkeypatch):
@@ -145,13 +158,26 @@ def test_a_job_of_another_parent_does_not_ask(monkeypatch):
     assert warm.run(["plan"]) is None
 
 
-def test_a_temporary_folder_that_no_socket_fits_in_costs_the_server_alone(tmp_path, monkeypatch):
-    long = tmp_path / ("x" * 120)
-    long.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(long))
-    assert warm.start() is None
+def test_a_job_does_not_hand_its_environment_to_somebody_who_took_the_name(monkeypatch):
     monkeypatch.setenv("COUNTERPOISE_PARENT", str(os.getppid()))
-    assert warm.run(["finetune", "cell", "block"]) is None
+    with socket.socket(socket.AF_UNIX) as squatter:
+        squatter.bind(warm.address(os.getppid()))
+        squatter.listen(1)
+        assert warm.run(["finetune", "cell", "block"]) is None
+        line, _ = squatter.accept()
+        assert line.recv(1) == b""
+
+
+def test_a_server_whose_name_is_taken_costs_speed_alone(monkeypatch, tmp_path):
+    monkeypatch.setattr(warm, "address", lambda _: str(tmp_path / "taken"))
+    (tmp_path / "taken").touch()
+    assert warm.start() is None
+
+
+def test_a_parent_that_did_not_start_the_job_is_one_line(project):
+    job = project("finetune", "long", COUNTERPOISE_PARENT="1x")
+    assert job.wait() == 75
+    assert job.stderr.read() == "error: COUNTERPOISE_PARENT is 1x, which has not started this job\n"
 
 
 def test_a_job_finds_imported_what_takes_long(project, tmp_path):

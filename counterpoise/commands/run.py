@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from counterpoise import dvcfiles, preflight, status, study
+from counterpoise import dvcfiles, preflight, status, stopping, study
 from counterpoise import plan as planning
 from counterpoise.commands.text import counted, table
 from counterpoise.errors import UserError
@@ -24,9 +23,9 @@ def run(options: argparse.Namespace) -> int:
     plan = preflight.checked_plan(study.settings({"studies": options.studies, "scale": options.scale}))
     command = [sys.executable, "-m", "snakemake", "--cores", options.cores]
     chosen = [f"{key}={value}" for key in ("studies", "scale") if (value := getattr(options, key))]
-    code = subprocess.run(command + (["--config", *chosen] if chosen else [])).returncode
-    if code < 0 or code == 130:
-        return 130  # stopped by a signal: what is done is kept, and there is nothing to sum up
+    code = stopping.run_snakemake(command + (["--config", *chosen] if chosen else []))
+    if code == stopping.STOPPED:
+        return code  # what is done is kept, and there is nothing to sum up
     print_verdicts(plan)
     states = {job: status.state(job) for job in status.jobs(plan)}
     counts = Counter(state.status for state in states.values())
