@@ -6,6 +6,7 @@ stops a run kills its jobs outright.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -50,7 +51,7 @@ def handle(handler: Callable[[int, Any], Any]) -> dict[int, Any]:
 
     A signal that this process was started to ignore (`nohup`) stays ignored.
     """
-    before = {number: signal.getsignal(number) for number in SIGNALS}
+    before: dict[int, Any] = {number: signal.getsignal(number) for number in SIGNALS}
     for number, known in before.items():
         if number == signal.SIGINT or known != signal.SIG_IGN:
             signal.signal(number, handler)
@@ -76,19 +77,23 @@ def run_snakemake(command: list[str]) -> int:
         if sys.platform == "linux":
             library.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
-    library = ctypes.CDLL(None)
-    before = handle(lambda *_: stopped.set())
+    def stop(*_: Any) -> None:
+        asked.set()
+        if process:
+            process.terminate()
+
+    library, asked, process = ctypes.CDLL(None), threading.Event(), None
+    before = handle(stop)
     try:
         process = subprocess.Popen(command, preexec_fn=prepare)
-        handle(lambda *_: (stopped.set(), process.terminate()))
-        if stopped.is_set():
+        if asked.is_set():
             process.terminate()
         code = process.wait()
     finally:
         restore(before)
     if code == STOPPED:
         return STOPPED  # Snakemake has said it
-    if code < 0 or (code and stopped.is_set()):
+    if code < 0 or (code and asked.is_set()):
         print(SAID, file=sys.stderr)
         return STOPPED
     return code
@@ -107,10 +112,8 @@ def _stop_workflow(*_: Any) -> NoReturn:
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     stopped.set()
-    try:
+    with contextlib.suppress(OSError):  # the terminal has gone
         os.write(2, (("\r\x1b[2K" if os.isatty(2) else "") + SAID + "\n").encode())
-    except OSError:
-        pass  # the terminal has gone
     threading.Thread(target=_end_jobs, daemon=True).start()
     raise SystemExit(STOPPED)  # Snakemake's scheduler waits for its jobs, the rest of it lets this pass
 

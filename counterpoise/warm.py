@@ -157,8 +157,8 @@ class Server:
         """Be the job: its files, folder, environment, arguments and process group; never return."""
         code = CUT_SHORT
         try:
-            for number in (signal.SIGINT, signal.SIGHUP):  # as for the job itself: Snakemake ends it
-                signal.signal(number, signal.SIG_IGN)
+            for ignored in (signal.SIGINT, signal.SIGHUP):  # as for the job itself: Snakemake ends it
+                signal.signal(ignored, signal.SIG_IGN)
             with contextlib.suppress(OSError):  # so that Ctrl-Z stops it, and `fg` lets it go on
                 os.setpgid(0, os.getpgid(job))
             for number, file in enumerate(files):
