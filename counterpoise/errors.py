@@ -1,6 +1,9 @@
-"""The one exception that a user is meant to see, and how it suggests the nearest valid name."""
+"""The exceptions that mean something to a user or to a record, and how a message suggests the nearest valid name."""
 
-from collections.abc import Iterable
+import re
+import traceback
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 
 
@@ -14,6 +17,28 @@ class ImpossibleCell(Exception):
 
 class SkippedCell(ImpossibleCell):
     """A cell that cannot be computed because a cell that it needs could not."""
+
+
+PASSED = (ImpossibleCell, UserError, MemoryError, OSError, ImportError, NameError, AssertionError)
+_MEMORY = re.compile("bad_alloc|out of memory|(can't|cannot|unable to) allocate", re.IGNORECASE)
+
+
+@contextmanager
+def recorded(what: str) -> Iterator[None]:
+    """Make what a method or its library raises on some data a result with its reason; the log keeps the traceback.
+
+    Tried again it would raise the same, for ever. Failures of the machine pass and are tried again; so do faults that
+    are in the code whatever the data, such as a missing import.
+    """
+    try:
+        yield
+    except PASSED:
+        raise
+    except Exception as reason:
+        if _MEMORY.search(str(reason)):  # as C++ libraries and torch say it
+            raise
+        traceback.print_exc()
+        raise ImpossibleCell(f"{what}: {type(reason).__name__}: {' '.join(str(reason).split())}") from reason
 
 
 def nearest(name: object, valid: Iterable[str]) -> str:

@@ -7,12 +7,14 @@ types by name: only those of a list are built, so that a file can hold numbers b
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from counterpoise.errors import UserError
+from counterpoise.models._logs import of_margins
 
 SKOPS, LIGHTGBM, XGBOOST = "estimator.skops", "lightgbm.txt", "xgboost.json"
 FILES = (SKOPS, LIGHTGBM, XGBOOST)
@@ -60,12 +62,12 @@ def load(folder: Path, name: str, classes: list[int]) -> Any:
     if name == LIGHTGBM:
         import lightgbm
 
-        return _Booster(lightgbm.Booster(model_file=folder / name).predict, classes)
+        return _Booster(partial(lightgbm.Booster(model_file=folder / name).predict, raw_score=True), classes)
     if name == XGBOOST:
         import xgboost
 
         booster = xgboost.Booster(model_file=folder / name)
-        return _Booster(lambda x: booster.predict(xgboost.DMatrix(x)), classes)
+        return _Booster(lambda x: booster.predict(xgboost.DMatrix(x), output_margin=True), classes)
     if name == SKOPS:
         return _from_skops(folder / name)
     raise UserError(f"{folder}: unknown file '{name}' of a model; nothing was loaded")
@@ -94,9 +96,9 @@ class _Booster:
     """Boosted trees as their own library reads them back."""
 
     def __init__(self, predict: Any, classes: list[int]) -> None:
+        """Take what gives margins of rows."""
         self.predict, self.classes_ = predict, np.array(classes)
 
-    def predict_proba(self, x_NF: np.ndarray) -> np.ndarray:
-        """Return probability_NC in the order of `classes_`."""
-        found = np.asarray(self.predict(x_NF), np.float64)
-        return found if found.ndim == 2 else np.stack([1 - found, found], axis=1)
+    def log_probability(self, x_NF: np.ndarray) -> np.ndarray:
+        """Return log-probabilities [N, C] in the order of `classes_`."""
+        return of_margins(self.predict(x_NF))

@@ -15,15 +15,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from counterpoise import streams
+from counterpoise import errors, streams
 from counterpoise.columns import Column
 from counterpoise.errors import ImpossibleCell
 from counterpoise.inputs import Inputs
+from counterpoise.models._logs import SMALLEST, log_probability
 from counterpoise.progress import State
 from counterpoise.registry import build
 from counterpoise.splits.k_fold import deal
-
-SMALLEST = float(np.finfo(np.float64).eps)  # as in scikit-learn's log loss: a probability of 0 is held at it
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Predictor:
     transform: Callable[[np.ndarray], np.ndarray]
     classes: int
     floor: float
-    """The smallest probability that it may give."""
+    """The probability that stands for 0."""
 
     def __call__(self, raw: np.ndarray) -> np.ndarray:
         """Return log-probabilities."""
@@ -102,14 +101,17 @@ def estimate(
     _check_missing(x_NF, model)
     sampler = build("samplers", cfg["sample"])
     if hasattr(sampler, "resample"):
-        x_NF, y_N = sampler.resample(x_NF, y_N, columns, streams.numpy("finetune", "resample", seed, *fold))
+        random = streams.numpy("finetune", "resample", seed, *fold)
+        with errors.recorded(f"sampler {cfg['sample']['name']}"):
+            x_NF, y_N = sampler.resample(x_NF, y_N, columns, random)
     else:
         positions = _drawn(sampler, y_N, seed, fold)
         x_NF, y_N = x_NF[positions], y_N[positions]
     seen_C = np.bincount(y_N, minlength=len(inputs.counts))
     weights = class_weights(cfg["finetune"]["loss"], seen_C)
     extra = () if weights is None else (weights[y_N],)
-    return model.fit(x_NF, y_N, seed, *extra), seen_C
+    with errors.recorded(f"model {cfg['model']['name']}"):
+        return model.fit(x_NF, y_N, seed, *extra), seen_C
 
 
 def fit_target(
@@ -127,7 +129,8 @@ def fit_target(
     extra = (
         (loss.weights(torch.from_numpy(seen_C).double()).numpy()[y_N[positions]],) if hasattr(loss, "weights") else ()
     )
-    estimator = model.fit(inputs.own[positions], target_N[positions], seed, *extra)
+    with errors.recorded(f"model {cfg['model']['name']}"):
+        estimator = model.fit(inputs.own[positions], target_N[positions], seed, *extra)
     state = State(images=len(positions), seconds=time.monotonic() - began, seen=seen_C.tolist())
     return state, lambda raw: scale.restored(estimator.predict(transform(raw)))[:, None], None, {}
 
@@ -163,10 +166,15 @@ def class_weights(spec: dict[str, Any], counts_C: np.ndarray) -> np.ndarray | No
 
 
 def logits_of(estimator: Any, x_NF: np.ndarray, classes: int, floor: float) -> np.ndarray:
-    """Return log-probabilities; those of a class that the model never saw are of the smallest probability."""
-    probability_NC = np.zeros((len(x_NF), classes))
-    probability_NC[:, estimator.classes_] = estimator.predict_proba(x_NF)
-    return np.log(probability_NC.clip(floor)).astype(np.float32)
+    """Return log-probabilities, `floor`'s for a probability of 0: of a class that the model never saw, or true zeros.
+
+    Log-probabilities that come from margins go as far below it as they will, or rows would tie.
+    """
+    with errors.recorded(f"prediction of {type(estimator).__name__}"):
+        found_NK = log_probability(estimator, x_NF)
+    logits_NC = np.full((len(x_NF), classes), np.log(floor))
+    logits_NC[:, estimator.classes_] = np.where(np.isneginf(found_NK), np.log(floor), found_NK)
+    return logits_NC.astype(np.float32)
 
 
 def score(metric: str, logits_NC: np.ndarray, shift_NC: np.ndarray, inputs: Inputs) -> float:
@@ -178,20 +186,22 @@ def score(metric: str, logits_NC: np.ndarray, shift_NC: np.ndarray, inputs: Inpu
     from scipy.special import log_softmax
     from sklearn import metrics
 
+    from counterpoise.rebalancing import _threshold, log_odds
+
     y_N, counts_C = inputs.train[1], inputs.counts.numpy()
     present = np.flatnonzero(counts_C)
     if metric == "log_loss":
         return float(log_softmax(logits_NC + shift_NC, axis=1)[np.arange(len(y_N)), y_N].mean())
     if len(counts_C) > 2:
         if metric == "average_precision":
-            return float(np.mean([metrics.average_precision_score(y_N == c, logits_NC[:, c]) for c in present]))
+            odds_NC = log_odds(torch.from_numpy(logits_NC).double()).numpy()
+            return float(np.mean([metrics.average_precision_score(y_N == c, odds_NC[:, c]) for c in present]))
         if metric == "f1":
             return float(metrics.f1_score(y_N, logits_NC.argmax(1), average="macro", labels=present))
         return float(metrics.balanced_accuracy_score(y_N, logits_NC.argmax(1)))
     positive = int(counts_C[1] <= counts_C[0])
-    margin_N, is_positive_N = logits_NC[:, positive] - logits_NC[:, 1 - positive], y_N == positive
+    margin_N = logits_NC[:, positive].astype(np.float64) - logits_NC[:, 1 - positive]
+    is_positive_N = y_N == positive
     if metric == "average_precision":
         return float(metrics.average_precision_score(is_positive_N, margin_N))
-    from counterpoise.rebalancing import _threshold
-
     return _threshold.best(torch.from_numpy(margin_N), torch.from_numpy(is_positive_N), metric)[1]

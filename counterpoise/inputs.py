@@ -18,7 +18,7 @@ import torch
 
 from counterpoise import devices, records, streams
 from counterpoise.columns import Column
-from counterpoise.errors import ImpossibleCell
+from counterpoise.errors import ImpossibleCell, recorded
 from counterpoise.registry import build
 from counterpoise.samples import Sample, open_array
 from counterpoise.targets import Scale
@@ -142,7 +142,8 @@ def resampled(sampler: Any, rows: Sample, columns: tuple[Column, ...], seed: int
     x, y = rows.batch(torch.arange(len(rows.labels)))
     is_image = x.ndim > 2
     given = (x if is_image else rows.standardise(x)).cpu().numpy().astype(np.float64)
-    made_x, made_y = sampler.resample(given, y.cpu().numpy(), columns, streams.numpy("finetune", "resample", seed))
+    with recorded(f"sampler {type(sampler).__module__.rpartition('.')[2]}"):
+        made_x, made_y = sampler.resample(given, y.cpu().numpy(), columns, streams.numpy("finetune", "resample", seed))
     made = made_x.astype(np.float32), np.arange(len(made_y)), made_y.astype(np.int64)
     if is_image:
         return rows.others(*made)

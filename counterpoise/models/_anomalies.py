@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from counterpoise.models._logs import of_margins
+
 
 class Detector:
     """A fitted detector as a classifier."""
@@ -34,11 +36,21 @@ class Detector:
         """Return probability_NC."""
         from scipy.special import expit
 
-        strange_N = self._strange(self.estimator.score_samples(x_ND))
-        chance_N = expit((strange_N - self.threshold) / self.deviation)
+        chance_N = expit(self._margin(x_ND))
         probability_NC = (1 - chance_N)[:, None] * self.others_C
         probability_NC[:, self.rarest] = chance_N
         return probability_NC
+
+    def log_probability(self, x_ND: np.ndarray) -> np.ndarray:
+        """Return its logarithm, from the scores."""
+        rest_N, chance_N = of_margins(self._margin(x_ND)).T
+        with np.errstate(divide="ignore"):  # of the rarest class, which is set after that
+            log_NC = rest_N[:, None] + np.log(self.others_C)
+        log_NC[:, self.rarest] = chance_N
+        return log_NC
+
+    def _margin(self, x_ND: np.ndarray) -> np.ndarray:
+        return (self._strange(self.estimator.score_samples(x_ND)) - self.threshold) / self.deviation
 
     def _strange(self, score_N: np.ndarray) -> np.ndarray:
         """Return scores that are greater for what is stranger."""

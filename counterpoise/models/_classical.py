@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from counterpoise.errors import ImpossibleCell
+from counterpoise.models._logs import log_probability
 
 FOREST: tuple[dict[str, Any], ...] = (
     {},
@@ -58,3 +59,7 @@ class Relabelled:
     def predict_proba(self, x_ND: np.ndarray) -> np.ndarray:
         """Return probability_NC in the order of `classes_`."""
         return self.estimator.predict_proba(x_ND)
+
+    def log_probability(self, x_ND: np.ndarray) -> np.ndarray:
+        """Return its logarithm, from margins."""
+        return log_probability(self.estimator, x_ND)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from counterpoise.errors import UserError
+from counterpoise.models._logs import log_mean, log_probability
 from counterpoise.registry import build
 
 Subset = tuple[np.ndarray, np.ndarray, np.ndarray | None]  # x_MD, y_M, weights_M
@@ -69,12 +70,16 @@ def seeds(seed: int, fits: int) -> tuple[np.random.Generator, list[int]]:
 
 def among(estimator: Any, x_ND: np.ndarray, classes_C: np.ndarray) -> np.ndarray:
     """Return probability_NC of an estimator that may not have seen every class."""
-    probability_NK = estimator.predict_proba(x_ND)
+    return _spread(estimator.predict_proba(x_ND), estimator, classes_C, 0.0)
+
+
+def _spread(value_NK: np.ndarray, estimator: Any, classes_C: np.ndarray, unseen: float) -> np.ndarray:
+    """Return what an estimator says of its own classes among all, and `unseen` of the others."""
     if len(estimator.classes_) == len(classes_C):
-        return probability_NK
-    probability_NC = np.zeros((len(x_ND), len(classes_C)))
-    probability_NC[:, np.searchsorted(classes_C, estimator.classes_)] = probability_NK
-    return probability_NC
+        return value_NK
+    value_NC = np.full((len(value_NK), len(classes_C)), unseen)
+    value_NC[:, np.searchsorted(classes_C, estimator.classes_)] = value_NK
+    return value_NC
 
 
 class Mean:
@@ -93,6 +98,11 @@ class Mean:
         for estimator, vote in zip(self.estimators_, self.estimator_weights_, strict=True):
             total_NC += vote * among(estimator, x_ND, self.classes_)
         return total_NC / self.estimator_weights_.sum()
+
+    def log_probability(self, x_ND: np.ndarray) -> np.ndarray:
+        """Return its logarithm, from those of the members."""
+        said = (_spread(log_probability(e, x_ND), e, self.classes_, -np.inf) for e in self.estimators_)
+        return log_mean(said, self.estimator_weights_)
 
 
 def bag(who: str, spec: dict[str, Any], classes_C: np.ndarray, members: list[int], subsets: Iterable[Subset]) -> Mean:

@@ -30,10 +30,25 @@ class Ordinal:
         """Return probability_NC; of boundaries that cross at a row the class between has none, the others share."""
         from scipy.special import expit
 
-        below_NB = expit(self.alpha_B + (x_ND - self.mean_D) / self.scale_D @ self.beta_BD.T)
-        edges = np.zeros((len(x_ND), 1)), below_NB, np.ones((len(x_ND), 1))
+        edges = np.zeros((len(x_ND), 1)), expit(self._score(x_ND)), np.ones((len(x_ND), 1))
         share_NC = np.diff(np.concatenate(edges, axis=1), axis=1).clip(0)
         return share_NC / share_NC.sum(1, keepdims=True)
+
+    def log_probability(self, x_ND: np.ndarray) -> np.ndarray:
+        """Return its logarithm: sigmoid(h) - sigmoid(l) = sigmoid(h) sigmoid(-l) (1 - exp(l - h))."""
+        from scipy.special import logsumexp
+
+        score_NB = self._score(x_ND)
+        ends = np.full((len(x_ND), 1), np.inf)
+        low_NC = np.concatenate([-ends, score_NB], axis=1)
+        high_NC = np.concatenate([score_NB, ends], axis=1)
+        with np.errstate(divide="ignore"):  # boundaries that meet or cross leave the class between nothing
+            log_NC = np.log(-np.expm1(np.minimum(low_NC - high_NC, 0)))
+        log_NC -= np.logaddexp(0, -high_NC) + np.logaddexp(0, low_NC)
+        return log_NC - logsumexp(log_NC, axis=1, keepdims=True)
+
+    def _score(self, x_ND: np.ndarray) -> np.ndarray:
+        return self.alpha_B + (x_ND - self.mean_D) / self.scale_D @ self.beta_BD.T
 
 
 class Problem:

@@ -5,7 +5,8 @@ Source: Freund and Schapire 1997, for several classes SAMME (Zhu, Zou, Rosset an
 Shapes: x_ND, y_N, weights_N -> an estimator with `predict_proba`.
 Units: `max_depth` counts splits above a leaf.
 Raises: ImpossibleCell where the rows are all of one class.
-Differs from the source: `predict_proba` is scikit-learn's softmax of the mean vote.
+Differs from the source: `predict_proba` is scikit-learn's softmax of the mean vote. Where the first tree is no better
+than chance, scikit-learn raises; here it gets vote 0, and all classes are as probable.
 """
 
 from dataclasses import dataclass
@@ -13,7 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge, Gt
 
+from counterpoise.models._boosting import Vote
 from counterpoise.models._classical import classes_of
+from counterpoise.models._ensemble import counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,15 +51,21 @@ class Method:
 
     def fit(
         self, x_ND: "np.ndarray", y_N: "np.ndarray", seed: int, weights_N: "np.ndarray | None" = None
-    ) -> "AdaBoostClassifier":
+    ) -> "AdaBoostClassifier | Vote":
         """Return the fitted ensemble."""
         from sklearn.ensemble import AdaBoostClassifier
 
-        classes_of(y_N, "adaboost")
+        classes_C, _ = classes_of(y_N, "adaboost")
         from sklearn.tree import DecisionTreeClassifier
 
         tree = DecisionTreeClassifier(max_depth=self.max_depth)
         model = AdaBoostClassifier(
             tree, n_estimators=self.n_estimators, learning_rate=self.learning_rate, random_state=seed
         )
-        return model.fit(x_ND, y_N, sample_weight=weights_N)
+        try:
+            return model.fit(x_ND, y_N, sample_weight=weights_N)
+        except ValueError as reason:
+            if "worse than random" not in str(reason):  # the library's words for a first tree without a vote
+                raise
+        seen_C = counted(y_N, classes_C)
+        return Vote([tree.fit(x_ND, y_N, sample_weight=weights_N)], classes_C, [seen_C], [0.0], [0.5])

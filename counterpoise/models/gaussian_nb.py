@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class Method:
     """Estimate means, variances and shares of the classes; the seed changes nothing."""
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     classical: ClassVar[bool] = True
     weighted: ClassVar[bool] = True
     missing: ClassVar[bool] = False

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class Method:
     """Boost for a fixed number of rounds."""
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     classical: ClassVar[bool] = True
     weighted: ClassVar[bool] = True
     missing: ClassVar[bool] = True

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class Method:
     """Fit one linear model; of three classes or more a multinomial one."""
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     classical: ClassVar[bool] = True
     weighted: ClassVar[bool] = True
     missing: ClassVar[bool] = False

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class Method:
     """L1 penalty on the weights of the first boundary and on what each next one changes."""
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     classical: ClassVar[bool] = True
     weighted: ClassVar[bool] = True
     missing: ClassVar[bool] = False

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class Method:
     """Fit by maximum likelihood, penalised if asked; the seed changes nothing."""
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     classical: ClassVar[bool] = True
     weighted: ClassVar[bool] = True
     missing: ClassVar[bool] = False

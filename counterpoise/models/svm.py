@@ -27,7 +27,7 @@ FOLDS = 5
 class Method:
     """Fit the machine and its sigmoid; both take the weights of the rows."""
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     classical: ClassVar[bool] = True
     weighted: ClassVar[bool] = True
     missing: ClassVar[bool] = False
