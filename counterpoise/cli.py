@@ -103,10 +103,9 @@ def parser() -> argparse.ArgumentParser:
         "show",
         "commands.show:show",
         "show a cell or a study: configuration, parents, state, files",
-        "Show a cell (its name, the beginning of it, or a part of its hash) with its configuration, parents and\n"
-        "each block of seeds; or a study, with its cases, grid and cells.",
-        "counterpoise show digits-mlp-baseline\ncounterpoise show 7a74bf592fb9\n"
-        "counterpoise show buda2018_step\ncounterpoise show buda2018_step.small",
+        "Show a study, with its cases, grid and cells; or a cell (its name, the beginning of it, or a part of its\n"
+        "hash) with its configuration, parents and each block of seeds. The cells are listed under their study.",
+        "counterpoise show buda2018_methods\ncounterpoise show buda2018_methods.small\ncounterpoise show <cell>",
         _target,
     )
     add(
@@ -115,7 +114,7 @@ def parser() -> argparse.ArgumentParser:
         "say why a cell will or will not run",
         "Say of each block of seeds of a cell whether it is done, failed (and why), waits for a parent, is being\n"
         "computed, or will run because files are missing.",
-        "counterpoise why 7a74bf592fb9\ncounterpoise why results/finetune/digits-mlp-baseline-7a74bf592fb9",
+        "counterpoise why <cell>\ncounterpoise why results/finetune/<cell>",
         _cell,
     )
     add(
@@ -195,7 +194,7 @@ def parser() -> argparse.ArgumentParser:
         "A failure that would repeat (a class left empty, a loss that is not finite at once) is a result and is\n"
         "not tried again by itself. Forget all of them, or those of the named cells, with the cells that were\n"
         "skipped because of them.",
-        "counterpoise retry\ncounterpoise retry 7a74bf592fb9",
+        "counterpoise retry\ncounterpoise retry <cell>",
         _cells,
     )
     add(
@@ -237,8 +236,9 @@ def parser() -> argparse.ArgumentParser:
     add(
         "restore",
         "commands.records:restore",
-        "fetch published results from the DVC remote",
-        "Fetch data and results of this commit from the DVC remote, so that Snakemake has nothing to compute.",
+        "fetch computed results from your DVC remote",
+        "Fetch data and results of this commit from your DVC remote, so that Snakemake has nothing to compute.\n"
+        "Needs a dvc.lock, which `dvc commit` writes after a run, and a remote that `dvc push` has filled.",
         "counterpoise restore",
     )
     add(
@@ -246,7 +246,7 @@ def parser() -> argparse.ArgumentParser:
         "commands.run:finish",
         "build partial reports and the index (Snakefile calls this)",
         "Build the report of each study whose report job could not run because cells are missing, and the index.",
-        "counterpoise finish buda2018_step.smoke",
+        "counterpoise finish buda2018_methods.smoke",
         _finished,
     )
     for stage, summary in STAGES.items():

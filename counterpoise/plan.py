@@ -18,7 +18,7 @@ from counterpoise import registry
 from counterpoise.config import Config, Known, canonical, canonical_method
 from counterpoise.errors import UserError
 from counterpoise.records import digest, lock, read_json, write_json
-from counterpoise.study import Study, available, load, scales, select
+from counterpoise.study import Study, available, load, scales, select_at
 
 RESULTS = Path("results")
 PLAN = RESULTS / "plan.json"
@@ -170,9 +170,9 @@ class Plan:
 
 
 def make(studies: str | list[str], scale: str, config: Path = Path("config")) -> Plan:
-    """Plan the chosen studies at one scale."""
+    """Plan the chosen studies at one scale; of all studies, those that have it."""
     plan = Plan()
-    for name in select(studies, config):
+    for name in select_at(studies, scale, config):
         plan.add(load(name, scale, config))
     return plan
 

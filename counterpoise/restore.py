@@ -18,7 +18,7 @@ def restore() -> int:
     """
     if not Path("dvc.lock").exists():
         raise UserError(
-            "restore: there is no dvc.lock here, so nothing was published with this commit; `make run` computes it"
+            "restore: this commit has no dvc.lock, so there is nothing to fetch; `make run` computes the results"
         )
     if not _dvc("remote", "list").stdout.strip():
         raise UserError(

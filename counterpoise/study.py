@@ -251,6 +251,20 @@ def check_scale(raw: Config, scale: str, where: str) -> None:
         raise UserError(f"{where}: no scale '{scale}'{nearest(scale, raw['scales'])}")
 
 
+def select_at(wanted: str | list[str], scale: str, config: Path = CONFIG) -> list[str]:
+    """Return the names of the studies that `wanted` means; by a key or "all" only those that have the scale."""
+    chosen = select(wanted, config)
+    named = {w.strip() for w in wanted.split(",")} if isinstance(wanted, str) else set(wanted)
+    return [name for name in chosen if name in named or not _lacks(name, scale, config)] or chosen
+
+
+def _lacks(name: str, scale: str, config: Path) -> bool:
+    try:
+        return scale not in scales(name, config)
+    except UserError:
+        return False  # loading it says what is wrong
+
+
 def scales(name: str, config: Path = CONFIG) -> list[str]:
     """Return the scales of a study."""
     return list(_read(name, config)["scales"])

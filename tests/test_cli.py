@@ -221,7 +221,17 @@ def test_a_cell_is_found_by_name_prefix_hash_or_folder_and_a_typo_is_told_the_ne
     for words in (cell.name, cell.name[:-3], cell.name[-7:], cell.folder, f"{cell.folder}/run.json"):
         assert call("why", words)[1].startswith(f"preprocess {cell.name}\n"), words
     refused(call("why", cell.name.replace("digits", "didgits")), f"did you mean '{cell.name}'?")
-    refused(call("why", "digits-"), "may be any of", "and ")
+    code, out, err = call("why", "digits-")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "'digits-' is the beginning of 15 cells; give more of the name" in err
+    header, *rows = [line.split() for line in out.splitlines()]
+    assert header == ["study", "cells", "the", "first"]
+    assert [row[0] for row in rows] == ["a2000_b.smoke", "a2000_b.small"]
+    code, out, err = call("why", "digits-mlp-baseline")
+    named = {line.split()[-1] for line in out.splitlines()[1:]}
+    assert code == 2
+    assert f"is the beginning of {len(named)} cells" in err
+    assert all(name.startswith("digits-mlp-baseline-") for name in named)
 
 
 def test_show_gives_a_study_or_a_cell(project, call):

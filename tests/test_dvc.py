@@ -92,7 +92,7 @@ def test_round_trip_through_a_remote_leaves_nothing_to_compute(tmp_path: Path) -
 
 def test_restore_without_anything_published_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match=r"no dvc\.lock here"):
+    with pytest.raises(UserError, match=r"has no dvc\.lock, so there is nothing to fetch"):
         restore.restore()
 
 

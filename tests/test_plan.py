@@ -207,6 +207,14 @@ def test_a_study_is_found_by_name_key_or_all():
     assert study.select(f"{names[0]},{key}")[0] == names[0]
 
 
+def test_all_and_a_key_leave_out_studies_without_the_scale_but_a_name_does_not():
+    assert study.select_at("amin2024", "small") == ["amin2024_strategies"]
+    assert "amin2024_thresholds" not in study.select_at("all", "small")
+    assert study.select_at("amin2024_thresholds", "small") == ["amin2024_thresholds"]
+    with pytest.raises(UserError, match=r"amin2024_thresholds\.yaml: no scale 'small'"):
+        planning.make("amin2024_thresholds", "small")
+
+
 def test_no_plan_yet_is_said(tmp_path):
     with pytest.raises(UserError, match="no plan has been made here yet"):
         planning.read(tmp_path / "plan.json")

@@ -19,7 +19,7 @@ ROOM = 2  # GB of free disk below which a warning is due
 def check(options: argparse.Namespace) -> int:
     """Check studies, then what is around them; print one line for each fault, and return 2 if there was one."""
     settings = study.settings()
-    default = study.select(settings.studies)
+    default = study.select_at(settings.studies, settings.scale)
     print(f"OK    config/config.yaml: {', '.join(default)} at scale {settings.scale}")
     faults = 0
     datasets: dict[str, data.Files] = {}
@@ -30,7 +30,8 @@ def check(options: argparse.Namespace) -> int:
         sys.stdout.flush()
         print(f"error: {fault}", file=sys.stderr)
 
-    for name in study.select(options.studies or "all"):
+    wanted = options.studies or "all"
+    for name in study.select_at(wanted, options.scale) if options.scale else study.select(wanted):
         try:
             own = [options.scale] if options.scale else study.scales(name)
         except UserError as fault:

@@ -13,19 +13,24 @@ from counterpoise.commands.plan import stages as stage_table
 from counterpoise.commands.text import counted, duration, table
 from counterpoise.errors import UserError, nearest
 
-SHOWN = 12  # matches listed when a name is ambiguous
+SHOWN = 10  # matches listed when a name is ambiguous
 
 
 def show(options: argparse.Namespace) -> int:
     """Show a cell or a study."""
+    if wanted := studies(options.target):
+        print("\n\n".join(study_text(planning.make(*one), ".".join(one)) for one in wanted))
+        return 0
     plan = everything()
-    name, _, scale = options.target.partition(".")
-    studies = [s for s in plan.studies if s == options.target or (not scale and plan.studies[s]["name"] == name)]
-    if studies:
-        print("\n\n".join(study_text(plan, s) for s in studies))
-    else:
-        print(cell_text(plan, plan.cells[find(options.target, plan)]))
+    print(cell_text(plan, plan.cells[find(options.target, plan)]))
     return 0
+
+
+def studies(words: str) -> list[tuple[str, str]]:
+    """Return the studies, with their scales, that a name or key means, with or without a scale; none for a cell."""
+    name, _, scale = words.partition(".")
+    found = [known for known in study.available() if name in (known, known.partition("_")[0])]
+    return [(known, one) for known in found for one in ([scale] if scale else study.scales(known))]
 
 
 def why(options: argparse.Namespace) -> int:
@@ -60,10 +65,29 @@ def find(words: str, plan: planning.Plan) -> str:
     if len(found) == 1:
         return found[0]
     if found:
-        listed = ", ".join(sorted(found)[:SHOWN]) + (f" and {len(found) - SHOWN} more" if len(found) > SHOWN else "")
-        raise UserError(f"'{words}' may be any of {counted(len(found), 'cell')}: {listed}")
+        print(candidates(found, plan))
+        raise UserError(
+            f"'{words}' is the beginning of {counted(len(found), 'cell')}; give more of the name or "
+            "the hash at its end, or look it up with `counterpoise show <study>.<scale>`"
+        )
     close = nearest(name, plan.cells).partition(" (valid")[0]
     raise UserError(f"no cell '{words}' in any study{close}; `counterpoise show <study>` lists the cells of a study")
+
+
+def candidates(found: list[str], plan: planning.Plan) -> str:
+    """Return a table of the cells that a name may mean: one by one if they are few, else how many of each study."""
+    default = default_names(study.settings())
+    cells: dict[str, list[str]] = {}
+    for name in sorted(plan.studies, key=lambda name: (name not in default, name)):
+        if mine := sorted(status.cells_of(plan.studies[name]) & set(found)):
+            cells[name] = mine
+    if len(found) <= SHOWN:
+        first = {cell: name for name in reversed(cells) for cell in cells[name]}
+        rows = [[first.get(cell, "(no study)"), plan.cells[cell].stage, cell] for cell in sorted(found)]
+        return table(("study", "stage", "cell"), rows)
+    counts = [[name, str(len(mine)), mine[0]] for name, mine in cells.items()]
+    more = f"\nin all {len(counts)} studies" if counts[SHOWN:] else ""
+    return table(("study", "cells", "the first"), counts[:SHOWN]) + more
 
 
 def needed_by(plan: planning.Plan, job: status.Job) -> list[str]:
@@ -100,7 +124,7 @@ def reason(plan: planning.Plan, job: status.Job) -> str:
 
 def default_names(settings: study.Settings) -> list[str]:
     """Return the studies, with their scale, of a plain `snakemake`."""
-    return [f"{name}.{settings.scale}" for name in study.select(settings.studies)]
+    return [f"{name}.{settings.scale}" for name in study.select_at(settings.studies, settings.scale)]
 
 
 def cell_text(plan: planning.Plan, cell: planning.Cell) -> str:

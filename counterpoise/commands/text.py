@@ -13,7 +13,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]], wrap: int | N
     widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
     if wrap is not None:
         room = shutil.get_terminal_size((120, 24)).columns - sum(widths) + widths[wrap] - 2 * (len(widths) - 1)
-        widths[wrap] = min(widths[wrap], max(24, room))
+        widths[wrap] = max(1, min(widths[wrap], max(24, room)))  # 1: a column may be empty
     lines = []
     for row in cells:
         columns = [textwrap.wrap(v, widths[i]) or [""] if i == wrap else [v] for i, v in enumerate(row)]
