@@ -204,15 +204,15 @@ def fail(name):
 def test_it_writes_a_study_in_a_fresh_folder(command, project, tmp_path, monkeypatch, capsys):
     for name in ("config/bases", "photos"):
         shutil.copytree(project / name, tmp_path / name)
-    (tmp_path / "config/config.yaml").write_text("studies: all\nscale: smoke\ntracking: ''\n")
-    for name in ("customers.csv", "visits.parquet"):
-        shutil.copy(project / name, tmp_path)
+    (tmp_path / "config/studies").mkdir()
+    for name in ("config/config.yaml", "config/studies/buda2018_methods.yaml", "customers.csv", "visits.parquet"):
+        shutil.copy(project / name, tmp_path / name)
     monkeypatch.chdir(project)
     words = literal(command, project)
     monkeypatch.chdir(tmp_path)
     assert main(words) == 0
     assert main(["check"]) == 0
-    assert len(study.available()) == 1
+    assert len(study.available()) == 2
 
 
 @pytest.mark.parametrize("command", treated("shell"))
