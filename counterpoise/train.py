@@ -277,7 +277,8 @@ def train(
                     return state
             if is_row:
                 made = progress.row(state, stage, seed, number, epoch, lr, every, phase, run.validate(phase))
-                log(made | at_switch(run, number, state.step), number)
+                told: dict[str, Any] = getattr(net.extra, "record", dict)()
+                log(made | told | at_switch(run, number, state.step), number)
                 _train_mode(net, phase)
                 state.loss_sum, state.hits = 0.0, 0
             if is_snapshot:

@@ -373,8 +373,9 @@ class Killed(Exception):
     pass
 
 
-def fit(method, phase, head="linear", resume=None, kill_at=0, **hooks):
+def fit(method, phase, head="linear", resume=None, kill_at=0, history=None, **hooks):
     """Train a small network, up to the checkpoint `kill_at` if that is not 0; return it and the last checkpoint."""
+    rows = [] if history is None else history
     sample, saved = few_shot_images([60, 20, 6], 0), []
     net = build_network(build("models", "mlp", hidden=[8]), build("heads", head), (1, 4, 4), 3, 0)
     phases = method.phases(phase)
@@ -389,7 +390,7 @@ def fit(method, phase, head="linear", resume=None, kill_at=0, **hooks):
 
     run = train.Run(net, phases, sample, COUNTS, "finetune", 0, hooks)
     try:
-        state = train.train(run, resume=resume, save=save, log=lambda row, number: None)
+        state = train.train(run, resume=resume, save=save, log=lambda row, number: rows.append(row))
     except Killed:
         return net, saved[-1]
     assert not state.diverged
@@ -446,6 +447,17 @@ def test_selmix_raises_the_recall_it_aims_at(phase):
     aimed, _ = fit(strategy("selmix", objective="min_recall"), replace(phase, steps=200), validation=(images, labels))
     recalls = [(net(images).argmax(1) == labels).view(3, 30).double().mean(1).min() for net in (plain, aimed)]
     assert recalls[1] > recalls[0] + 0.1
+
+
+@pytest.mark.parametrize(("objective", "looks"), [("g_mean", 3), ("h_mean", 3), ("mean_recall", None)])
+def test_selmix_mixes_all_pairs_alike_and_says_so_where_a_recall_of_0_leaves_no_gain(objective, looks, phase):
+    images, labels = validation()
+    images, history = images[:1].expand(90, -1, -1, -1), []  # all alike: one class is said of all
+    method = strategy("selmix", objective=objective, refresh=4)
+    net, _ = fit(method, replace(phase, steps=12), validation=(images, labels), history=history)
+    assert history[-1].get("looks_without_gain") == looks
+    is_even = torch.allclose(net.extra.share_CC, torch.full((3, 3), 1 / 9).double(), rtol=1e-12)
+    assert is_even == (looks is not None)
 
 
 def test_selmix_holds_what_batch_normalisation_has_learned():

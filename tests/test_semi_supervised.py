@@ -170,6 +170,11 @@ def test_the_blend_leans_on_prototypes_where_pseudo_labels_are_many():
     assert torch.equal(never[1], linear[1])
 
 
+def test_the_blend_is_the_linear_one_before_any_pseudo_label_was_counted():
+    linear, semantic = probabilities([0.75, 0.25], [0.25, 0.75]), probabilities([0.5, 0.5], [0.875, 0.125])
+    assert torch.equal(daso.blend(linear, semantic, torch.zeros(2), 1.5), linear)
+
+
 def test_similarities_are_cosines_over_the_temperature_and_alignment_is_their_cross_entropy():
     prototypes = torch.tensor([[2.0, 0.0], [0.0, 0.5], [0.0, 0.0]], dtype=torch.float64)
     features = torch.tensor([[3.0, 4.0], [0.0, -7.0]], dtype=torch.float64)

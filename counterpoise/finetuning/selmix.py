@@ -13,6 +13,9 @@ the formulas assume. The steps are those configured: the official code stops ear
 Batch normalisation uses the batch and keeps its running statistics, as there. The official code adds 1/K^3 to each
 pair's share, and its gain has the features of the label's class where the gradient has the mixture (`variant`, the
 paper's form being the gradient [recalled]). The sampler of the phase is not used.
+Where a class has recall 0 on the validation part, G-mean and H-mean and so all their gains are 0, here as in the code,
+and every pair is mixed equally often (with coverage, by the gains of that alone). The history counts such looks as
+`looks_without_gain`.
 """
 
 from dataclasses import dataclass, replace
@@ -32,17 +35,23 @@ if TYPE_CHECKING:
 
 
 class Policy(nn.Module):
-    """How often each pair is mixed, the metric's multipliers, and the step of the last refresh."""
+    """How often each pair is mixed, the metric's multipliers, the last look at validation, and looks without a gain."""
 
     share_CC: Tensor
     multiplier_C: Tensor
     refreshed: Tensor
+    gainless: Tensor
 
     def __init__(self, classes: int) -> None:
         super().__init__()
         self.register_buffer("share_CC", torch.full((classes, classes), 1 / classes**2, dtype=torch.float64))
         self.register_buffer("multiplier_C", torch.full((classes,), 1 / classes, dtype=torch.float64))
         self.register_buffer("refreshed", torch.tensor(-1))
+        self.register_buffer("gainless", torch.tensor(0))
+
+    def record(self) -> dict[str, int]:
+        """Return what the history is to say: how often no pair had any gain, if that happened."""
+        return {"looks_without_gain": int(self.gainless)} if self.gainless else {}
 
 
 @dataclass(frozen=True)
@@ -138,6 +147,7 @@ class Task:
         metric_CC = _selmix.metric_gain(method.objective, confusion_CC, policy.multiplier_C)
         predicted_CCC = predicted_CCC.view(*mixtures_CCD.shape[:2], -1)
         gain_CC = _selmix.mixup_gain(metric_CC, means_CD, mixtures_CCD, predicted_CCC, method.variant)
+        policy.gainless += (gain_CC == 0).all()
         share_CC = _selmix.pair_shares(
             gain_CC, method.temperature, 1e-10 if method.objective == "mean_recall" else 1e-8
         )

@@ -10,7 +10,7 @@ Differs from the source: `official_code` without squares divides by sums over th
 (the paper and every published script divide by the example's). The paper writes the loss for a binary label: here,
 as in the code, two classes give two terms. Hard-example mining (`ohem_ratio`, 0 in the scripts) is left out.
 At alpha near 1 the loss of a label is least at p = 1/2, not at 1. The code's gradient is not a number at p = 1; this
-one takes its limit.
+one takes its limit. The largest logit of a row is taken off first, so that a shift of all logits changes nothing.
 """
 
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ def log_rest(logits_BC: Tensor) -> Tensor:
 class Method:
     """Self-adjusting Dice loss."""
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     alpha: Annotated[float, Ge(0)] = 0.01
     """Exponent of 1 - p; 0 is the plain Dice loss (the code's default)."""
     gamma: Annotated[float, Gt(0)] = 1.0
@@ -46,6 +46,7 @@ class Method:
 
     def __call__(self, logits_BC: Tensor, labels_B: Tensor, counts_C: Tensor) -> Tensor:
         """Return the sum over classes of the mean over the batch."""
+        logits_BC = logits_BC - logits_BC.detach().amax(1, keepdim=True)
         y_BC = (labels_B[:, None] == torch.arange(logits_BC.shape[1], device=labels_B.device)).to(logits_BC.dtype)
         q_BC = torch.exp(self.alpha * log_rest(logits_BC) + F.log_softmax(logits_BC, dim=1))
         if self.square_denominator:

@@ -6,7 +6,7 @@ Shapes: logits_BC, counts of shape C -> Scores of shape BC.
 Units: tau is a pure number; log-probabilities in nats.
 Raises: ImpossibleCell without a validation part, or for a class without a training example.
 Differs from the source: the grid is stated here, from 0 to `highest` in equal steps; of equally good values the one
-nearest to 1 wins, which is the consistent one.
+nearest to 1 wins, which is the consistent one. The code's 1e-12 is left out, as in `logit_adjustment`.
 """
 
 from dataclasses import dataclass

@@ -32,8 +32,11 @@ if TYPE_CHECKING:
 
 
 def blend(linear_UC: Tensor, semantic_UC: Tensor, seen_C: Tensor, temperature: float) -> Tensor:
-    """Return probabilities between both pseudo-labels, by how often the linear one's class was a pseudo-label."""
-    weight_C = (seen_C / seen_C.max()) ** (1 / temperature)
+    """Return probabilities between both pseudo-labels, by how often the linear one's class was a pseudo-label.
+
+    Before any pseudo-label was counted, the linear ones alone.
+    """
+    weight_C = (seen_C / seen_C.max().clamp(min=torch.finfo(seen_C.dtype).tiny)) ** (1 / temperature)
     weight_U1 = weight_C[linear_UC.argmax(1), None]
     return (1 - weight_U1) * linear_UC + weight_U1 * semantic_UC
 
