@@ -31,8 +31,9 @@ _SHOWN = 30  # characters of a text in a message
 _EXACT = 2.0**53  # from here on float64 does not tell neighbouring whole numbers apart
 _SIGN = "^[+-]?"
 _PLAIN = rf"(?i){_SIGN}((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf|infinity)$"
-_COMMA_IS_DECIMAL = rf"{_SIGN}([1-9]\d{{0,2}}(\.\d{{3}})+|\d+)(,\d+)?$"
-_COMMA_IS_THOUSANDS = rf"{_SIGN}([1-9]\d{{0,2}}(,\d{{3}})+|\d+)(\.\d+)?$"
+_BETWEEN = "'’\u00a0\u202f"  # thousands, in whatever country: apostrophes and spaces that do not break
+_COMMA_IS_DECIMAL = rf"{_SIGN}([1-9]\d{{0,2}}([.{_BETWEEN}]\d{{3}})+|\d+)(,\d+)?$"
+_COMMA_IS_THOUSANDS = rf"{_SIGN}([1-9]\d{{0,2}}([,{_BETWEEN}]\d{{3}})+|\d+)(\.\d+)?$"
 _WHOLE = rf"{_SIGN}\d+(\.0*)?$"
 _POWER = rf"(?i){_SIGN}\d+(\.\d+)?e\+?\d+$"
 _ROUNDED = r"(?i)\.\d{13,}e"  # as many digits as float64 has: an identifier, not a measurement
@@ -77,11 +78,12 @@ def parsed(texts: Any, comma_is_decimal: bool) -> tuple[np.ndarray | None, str]:
     if share < SHARE:
         return None, ""
     is_number = pc.match_substring_regex(texts, pattern)
-    plain = pc.replace_substring(texts, separator, "") if separator else texts
+    plain = pc.replace_substring_regex(texts, f"[{separator}{_BETWEEN}]", "") if separator else texts
     plain = pc.if_else(is_number, pc.replace_substring(plain, ",", "."), None)
     found = plain.cast("float64").to_numpy(False)
     if names := _names(pc.drop_null(plain), found):
         return None, names
+    note = note if pc.any(pc.match_substring_regex(known, "[.,]")).as_py() else ""
     odd = pc.drop_null(pc.if_else(is_number, None, texts))
     notes = [note, _odd(odd.to_pylist(), "number") if len(odd) else ""]
     return found, "; ".join(filter(None, notes))

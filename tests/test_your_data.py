@@ -349,6 +349,24 @@ def test_a_column_is_used_as_the_command_says(fresh, call):
     assert len(data["categories"]["id"]) == 120
 
 
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_groups_times_and_classes_of_many_digits_stay_apart(kind, fresh, call):
+    big = 2**60
+    frame = GOOD.drop(columns="id").assign(
+        house=big + np.arange(120) // 4, at=big + np.arange(120) * 10**9, churn=big + np.arange(120) % 3 % 2
+    )
+    path = f"own.{kind}"
+    frame.to_csv(path, index=False) if kind == "csv" else frame.to_parquet(path)
+    kept = {}
+    for option, column in (("--group", "house"), ("--time", "at")):
+        code, _, err = call("new", path, "--target", "churn", option, column, "--name", column)
+        assert (code, err) == (0, "")
+        kept[column] = config.read_yaml(Path(f"config/studies/{column}.yaml"))["scales"]["full"]["config"]["data"]
+    assert sorted(kept["at"]["classes"]) == [str(big), str(big + 1)]
+    assert kept["house"]["categories"]["house"] == [str(big + i) for i in range(30)]
+    assert (kept["house"]["kinds"]["at"], kept["at"]["kinds"]["at"]) == ("ignore", "numeric")
+
+
 def test_a_class_with_fewer_rows_than_folds_gets_fewer_folds(fresh, call):
     frame = customers(90)
     frame["churn"] = "no"

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from counterpoise import names, study
 from counterpoise.commands.text import counted, duration, table
 from counterpoise.errors import ImpossibleCell, UserError, nearest
@@ -138,9 +140,9 @@ def _keep_for_split(frame: pd.DataFrame, profile: Profile, data: dict[str, Any],
         fault = "is the target" if by == profile.target else "is no column"
         raise UserError(f"{option}: '{by}' {fault}{nearest(by, names)}")
     rows = frame.loc[frame[profile.target].notna(), by]
-    kind = data["kinds"][by]
-    if kind not in ("numeric", "date", "date_day_first", "date_month_first"):
-        if not values.is_text(rows):
+    kind, is_name = data["kinds"][by], values.is_text(rows)  # digits that are names may be too many for numbers
+    if kind not in ("numeric", "date", "date_day_first", "date_month_first") or (is_name and kind == "numeric"):
+        if not is_name or (option == "--time" and not np.isnan(values.numbers(rows.dropna())).any()):
             kind = "numeric"
         elif option == "--time":
             raise UserError(
