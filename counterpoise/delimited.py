@@ -10,7 +10,7 @@ import io
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
@@ -26,7 +26,8 @@ _SAMPLE = 1 << 18  # bytes by which delimiter and header are judged
 _LINES = 20  # that these bytes hold at least, if there are as many
 _TITLES = 20  # lines that may stand above the header
 _WORDS = 60  # characters of a line in a message
-_HINT = re.compile(rb'(?i)"?sep=([^\r\n"])"?[ ;,\t|]*(?:\r\n|\r|\n)')  # Excel's, as the first line
+_HINT = re.compile(rb'(?i)"?sep=([^\r\n"])"?[ ;,\t|]*(?:\r\n|\r|\n|\Z)')  # Excel's, as the first line
+_OTHER = {"JSON": (b"[{", b"[\n", b'{"', b"{\n"), "HTML": (b"<!doctype", b"<html", b"<table"), "XML": (b"<?xml",)}
 _SHOWN = 5  # rows of a wrong length that a message lists
 
 
@@ -48,11 +49,17 @@ def read(
         content = utf8.opened(path, stack, notes)
         start = content.tell()
         sample = _sample(content)
-        size = content.seek(0, os.SEEK_END) - start
+        end = content.seek(0, os.SEEK_END)
+        for what, beginnings in _OTHER.items():
+            if sample.lower().startswith(beginnings):
+                raise UserError(f"{path}: this is {what}; write the table as CSV or Parquet")
         if hint := _HINT.match(sample):
             start += hint.end()
             sample = sample[hint.end() :]
-        delimiter, rows, lines = _sniffed(sample, len(sample) == size, hint and hint[1].decode())
+        is_whole = start + len(sample) == end
+        delimiter, rows, lines = _sniffed(sample, is_whole, [hint[1].decode()] if hint else DELIMITERS)
+        if hint and (not rows or _width(rows) == 1):
+            delimiter, rows, lines = _sniffed(sample, is_whole, DELIMITERS)
         if not rows:
             raise UserError(f"{path}: the file is empty; expected a header and rows")
         above = _above(rows, expected)
@@ -63,8 +70,9 @@ def read(
         names, has_header = _header(path, rows[above:], header, expected, notes)
         if len(names) == 1:
             notes.append("one column was found; between values there must be a comma, semicolon, tab or pipe")
-        if sample:
-            check_memory(path, size + 12 * sum(map(len, rows)) * size / len(sample))
+        if has_header and is_whole and len(rows) == above + 1:
+            raise UserError(f"{path}: there is a header and no row")
+        check_memory(path, (end - start) * (1 + 12 * sum(map(len, rows)) / len(sample)))
         content.seek(start + sum(map(len, skipped)))
         before = len(skipped) + bool(hint)
         return names, _columns(path, content, delimiter, names, has_header, before, only), delimiter
@@ -78,12 +86,12 @@ def _sample(content: IO[bytes]) -> bytes:
     return sample
 
 
-def _sniffed(sample: bytes, whole: bool, given: str | None) -> tuple[str, list[list[str]], list[int]]:
+def _sniffed(sample: bytes, whole: bool, delimiters: Iterable[str]) -> tuple[str, list[list[str]], list[int]]:
     """Return the delimiter that cuts the rows of a sample into as many values each, the rows, and their lines."""
     text = sample.decode(errors="ignore")
     csv.field_size_limit(max(csv.field_size_limit(), len(text)))
-    best: tuple[float, str, list[list[str]], list[int]] = (-1, given or ",", [], [])
-    for delimiter in [given] if given else DELIMITERS:
+    best: tuple[float, str, list[list[str]], list[int]] = (-1, ",", [], [])
+    for delimiter in delimiters:
         rows, lines, line = [], [], 0
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
         for row in reader:

@@ -65,7 +65,7 @@ def describe(column: pd.Series, labels_N: np.ndarray, given: str | None = None) 
     is_text = values.is_text(column)
 
     def found(kind: str, what: str, why: str, categories: Iterable[str] = (), doubtful: bool = False) -> Described:
-        infinite = int(np.isinf(column.to_numpy()).sum()) if column.dtype.kind == "f" else 0
+        infinite = int(values.is_infinite(column.to_numpy()).sum()) if column.dtype.kind == "f" else 0
         share = 1 - len(known) / len(column)
         is_number = not np.isnan(values.numbers(different[:100])).any()
         could_be = "date" if column.dtype.kind == "M" else "numeric" if is_number else "categorical"
@@ -85,7 +85,7 @@ def describe(column: pd.Series, labels_N: np.ndarray, given: str | None = None) 
         return found("date", "date", "dates, as days since 1970-01-01")
     if len(names) == 2 and {name.lower() for name in names} in [set(pair.split()) for pair in _WORDS]:
         return found("categorical", "boolean", f"two values, '{min(names)}' and '{max(names)}'", sorted(names))
-    if not is_text and not np.isfinite(known).any():
+    if not is_text and values.is_infinite(known.to_numpy(float)).all():
         return found("ignore", "empty", "no row has a finite value")
     is_key = re.match(_KEY, str(column.name)) and (is_text or not (known % 1).any())
     if is_key and len(known) >= _FEW and len(different) > len(known) / 10:
@@ -94,8 +94,9 @@ def describe(column: pd.Series, labels_N: np.ndarray, given: str | None = None) 
             why += "; they recur, so rows of one value may belong together, on one side of a split"
         return found("ignore", "identifier", why)
     if not is_text:
-        numbers = known[np.isfinite(known)].to_numpy()
-        return _numbers(numbers, len(different), bool(re.match(_LIKE_KEY, str(column.name))), found)
+        numbers = known.to_numpy(float)
+        numbers = numbers[~values.is_infinite(numbers)]
+        return _numbers(numbers, len(np.unique(numbers)), bool(re.match(_LIKE_KEY, str(column.name))), found)
     many = len(different) > _CATEGORIES or (len(known) >= _FEW and len(different) > len(known) / 2)
     return _texts(known, names, len(different) if many else 0, found)
 

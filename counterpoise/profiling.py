@@ -149,6 +149,8 @@ def _classes(
         raise UserError(f"target '{target}' has one class ('{counted.index[0]}'); two or more are needed{stand_ins}")
     if not values.is_text(column):
         numbers = column.dropna().to_numpy(float, na_value=np.nan)
+        if infinite := int(np.isinf(numbers).sum()):
+            raise UserError(f"target '{target}' is infinite in {infinite:,} rows; expected classes")
         if (numbers % 1).any() or len(counted) > max(_MANY_CLASSES, 0.05 * len(numbers)):
             raise UserError(
                 f"target '{target}' has {len(counted):,} different numbers in {len(numbers):,} rows: a quantity, not "
@@ -194,7 +196,7 @@ def _column_warning(column: Described) -> str:
         kept = column.suggested and f"; to use it, add --kind {quote(f'{column.name}={column.suggested}')}"
         return f"column '{column.name}' is not used: {column.why}{kept}"
     if column.infinite:
-        return f"column '{column.name}': {column.infinite:,} infinite values are used as missing"
+        return f"column '{column.name}': {column.infinite:,} values that are infinite, or above 3.4e38, are missing"
     return f"column '{column.name}': {column.why}" if column.doubtful else ""
 
 

@@ -30,8 +30,8 @@ def opened(path: Path, stack: ExitStack, notes: list[str]) -> IO[bytes]:
             raise UserError(f"{path}: the file is cut off or damaged: {reason}") from None
         start = file.read(2)
         file.seek(0)
-    if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        reader = codecs.getreader("utf-16")(file)
+    if encoding := _utf16(start):
+        reader = codecs.getreader(encoding)(file, "replace")
         file = _copied(stack, (text.encode() for text in iter(partial(reader.read, _BLOCK), "")))
     elif not _is_utf8(path, file):
         odd = [0, 0]
@@ -44,6 +44,16 @@ def opened(path: Path, stack: ExitStack, notes: list[str]) -> IO[bytes]:
         place = file.tell()
     file.seek(place)
     return file
+
+
+def _utf16(start: bytes) -> str | None:
+    """Return the kind of UTF-16 that the first two bytes belong to, with the mark of its order or without."""
+    if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return "utf-16"
+    letter = start.strip(b"\0")
+    if len(start) == 2 and len(letter) == 1 and 32 < letter[0] < 127:
+        return "utf-16-le" if start.startswith(letter) else "utf-16-be"
+    return None
 
 
 def _is_utf8(path: Path, file: IO[bytes]) -> bool:

@@ -171,7 +171,7 @@ def date_kind(texts: Any) -> tuple[DateKind | None, str]:
 def numbers(column: pd.Series, kind: str = "numeric") -> np.ndarray:
     """Return a column as float64: `numeric`, or one of the kinds of dates as days since 1970-01-01.
 
-    NaN where a value is missing, infinite, or a text that is no number or date.
+    NaN where a value is missing, infinite or larger than float32 holds, or a text that is no number or date.
     """
     import pandas as pd
 
@@ -187,7 +187,12 @@ def numbers(column: pd.Series, kind: str = "numeric") -> np.ndarray:
         found = _iso_days(turned.str.replace("/", "-"))
     else:
         found = pd.to_numeric(column, errors="coerce").to_numpy(float, na_value=np.nan)
-    return np.where(np.isinf(found), np.nan, found)
+    return np.where(is_infinite(found), np.nan, found)
+
+
+def is_infinite(numbers: np.ndarray) -> np.ndarray:
+    """Return which numbers are infinite in float32, in which many models compute."""
+    return np.abs(numbers) > np.finfo(np.float32).max
 
 
 def texts(column: pd.Series) -> pd.Series:

@@ -126,11 +126,11 @@ def test_a_kind_that_is_given_is_not_judged():
 
 def test_missing_and_infinite_values_are_counted_and_said():
     column = NOISE[::-1].copy()
-    column[:3], column[3:5] = np.nan, [np.inf, -np.inf]
+    column[:3], column[3:5] = np.nan, [np.inf, -1e39]
     about, warnings = described(column)
     assert about.missing == pytest.approx(3 / N)
     assert about.infinite == 2
-    assert warnings == ["column 'column': 2 infinite values are used as missing"]
+    assert warnings == ["column 'column': 2 values that are infinite, or above 3.4e38, are missing"]
 
 
 def test_classes_are_counted_the_rarer_last_and_rows_without_a_label_are_said():
@@ -201,6 +201,7 @@ def test_a_sample_of_many_rows_keeps_the_rare_class():
         (table(churn=np.full(N, "no")), "has one class ('no')"),
         (table(churn=np.full(N, np.nan)), "has no label in any row"),
         (table(churn=NOISE), "a quantity, not classes"),
+        (table(churn=np.where(NOISE > 1, np.inf, 1.0)), "is infinite in "),
         (pd.DataFrame({"x": np.arange(10_000) % 7.0, "churn": np.arange(10_000.0)}), "10,000 different numbers"),
         (
             pd.DataFrame({"x": np.arange(10_000) % 7.0, "churn": [f"c{i}" for i in range(10_000)]}),

@@ -53,6 +53,10 @@ def held(frame):
         b" a , b \n 1, x\n\n2 ,y \n",
         b"\xef\xbb\xbf" + PLAIN,
         PLAIN.decode().encode("utf-16"),
+        PLAIN.decode().encode("utf-16-le"),
+        b'"' + PLAIN[:1] + b'"' + PLAIN[1:],
+        PLAIN.decode().encode("utf-16-be") + b"\0",
+        b"sep=;\n" + PLAIN,  # which is wrong
         gzip.compress(PLAIN, mtime=0),
         b'"a","b"\n"1","x"\n"2","y"\n',
     ],
@@ -233,6 +237,10 @@ def test_values_may_hold_delimiters_line_breaks_and_quotation_marks(tmp_path):
         (b"", "the file is empty"),
         (b"\n\n", "the file is empty"),
         (b"a,b\n", "a header and no row"),
+        (b"a,b", "a header and no row"),
+        (b"sep=;", "the file is empty"),
+        (b'[{"a": 1}]', "this is JSON"),
+        (b"<!DOCTYPE html>\n<p>", "this is HTML"),
         (b"a,b\n1,2\n3\n4,5,6\n", "row 3 has 1, row 4 has 3"),
         (b"a,b\n" + b"1,2\n3\n" * 9, "row 11 has 1 (and there may be more)"),
         (b'a,b\n1,2\n"3,4\n5,6\n', "row 3 has 1"),
@@ -241,7 +249,22 @@ def test_values_may_hold_delimiters_line_breaks_and_quotation_marks(tmp_path):
         (b"PAR1 but not really", "Parquet file cannot be read"),
         (gzip.compress(PLAIN, mtime=0)[:-9], "cut off or damaged"),
     ],
-    ids=["empty", "blank", "header-only", "ragged", "many-ragged", "open-quote", "excel", "binary", "parquet", "gzip"],
+    ids=[
+        "empty",
+        "blank",
+        "header-only",
+        "one-line",
+        "hint-only",
+        "json",
+        "html",
+        "ragged",
+        "many-ragged",
+        "open-quote",
+        "excel",
+        "binary",
+        "parquet",
+        "gzip",
+    ],
 )
 def test_a_file_that_cannot_be_read_is_one_line(tmp_path, content, said):
     message = fault(lambda: read(tmp_path, content))
@@ -414,9 +437,9 @@ def test_dates_become_days(texts, kind, days, said):
         assert np.allclose(values.numbers(pd.Series(texts, dtype="str"), kind), days, equal_nan=True)
 
 
-def test_infinite_values_are_missing_numbers():
-    found = values.numbers(pd.Series([1, np.inf, -np.inf, NAN]))
-    assert np.array_equal(found, [1, NAN, NAN, NAN], equal_nan=True)
+def test_infinite_values_and_those_beyond_float32_are_missing_numbers():
+    found = values.numbers(pd.Series([1, np.inf, -np.inf, NAN, 3e38, -4e38]))
+    assert np.array_equal(found, [1, NAN, NAN, NAN, 3e38, NAN], equal_nan=True)
 
 
 def test_categories_are_named_alike_whether_read_as_numbers_or_texts():

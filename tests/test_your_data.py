@@ -281,7 +281,7 @@ def test_what_is_odd_is_treated_and_said(fresh, call):
         "column 'gone' is not used",
         "there are several columns 'age'",
         "read as Windows-1252",
-        "infinite values are used as missing",
+        "1 values that are infinite, or above 3.4e38, are missing",
         "dates, as days since",
         "two values, 'False' and 'True'",
         "counterpoise run --studies own --scale full",
