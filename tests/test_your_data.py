@@ -361,7 +361,7 @@ def test_groups_times_and_classes_of_many_digits_stay_apart(kind, fresh, call):
     for option, column in (("--group", "house"), ("--time", "at")):
         code, _, err = call("new", path, "--target", "churn", option, column, "--name", column)
         assert (code, err) == (0, "")
-        kept[column] = config.read_yaml(Path(f"config/studies/{column}.yaml"))["scales"]["full"]["config"]["data"]
+        kept[column] = read_yaml(Path(f"config/studies/{column}.yaml"))["scales"]["full"]["config"]["data"]
     assert sorted(kept["at"]["classes"]) == [str(big), str(big + 1)]
     assert kept["house"]["categories"]["house"] == [str(big + i) for i in range(30)]
     assert (kept["house"]["kinds"]["at"], kept["at"]["kinds"]["at"]) == ("ignore", "numeric")
