@@ -81,7 +81,7 @@ class Case:
         )
         counts_C = torch.bincount(torch.from_numpy(self.y), minlength=10).float().to(self.device)
         net = self.net().to(self.device)
-        quicker.quicken(net, self.says)
+        quicker.quicken(net, {"precision": "float32", "compile": "off"} | self.says)
         run = train.Run(net, [phase], sample, counts_C, "finetune", 0)
         train.train(run, resume=None, save=lambda tensors, state: None, log=lambda row, phase: None)
 

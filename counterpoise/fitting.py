@@ -137,7 +137,7 @@ def fit_target(
 
 def _seed_of(cfg: dict[str, Any], inputs: Inputs) -> int:
     """Return the seed of the draws; of an A/A case, on the same rows, another one."""
-    if again := cfg["finetune"].get("replicate", 0):
+    if again := cfg["finetune"]["replicate"]:
         return streams.key("finetune", f"replicate-{again}", inputs.seed) % 2**31
     return inputs.seed
 

@@ -41,7 +41,7 @@ class Inputs:
         self.train, self.val, self.hidden, self.test = (
             (ids[parts == name].copy(), labels[parts == name].copy()) for name in ("train", "val", "unlabelled", "test")
         )
-        self.layout, self.device = cfg.get("layout", "contiguous"), device
+        self.layout, self.device = cfg["layout"], device
         self.seed, self.meta = seed, records.read_json(data / "meta.json")
         self.statistics = records.read_json(sample / "statistics.json")[str(seed)]
         self.counts = torch.tensor(self.statistics["class_counts"], dtype=torch.float32)
@@ -55,7 +55,7 @@ class Inputs:
             self.pool_t, self.test_t = (np.array(open_array(data, name)) for name in ("train_t", "test_t"))
             self.scale = Scale.of(self.pool_t[self.train[0]])
         self.made_of_training: np.ndarray | None = None
-        self.method = build("preprocessing", cfg.get("preprocessing", {"name": "standardise"}))
+        self.method = build("preprocessing", cfg["preprocessing"])
         held_columns = self.meta.get("columns", [])
         self.raw_columns = tuple(Column(**{**c, "categories": tuple(c["categories"])}) for c in held_columns)
         if not hasattr(self.method, "fit"):

@@ -209,10 +209,10 @@ def check_sample(recipe: Config, seeds: list[int], where: str) -> None:
     redraws = hasattr(registry.method("samplers", sampler["name"]), "redraw")
     cfg = {**recipe, "redraw": sampler} if redraws else recipe
     available_C = np.array(dataset.train_counts)
-    split = registry.build("splits", recipe.get("split", {"name": "official"}))
-    if limit := recipe.get("rows", 0):
+    split = registry.build("splits", recipe["split"])
+    if limit := recipe["rows"]:
         available_C = available_C * min(1.0, limit / available_C.sum())
-    if recipe.get("split", {}).get("name") == "k_fold" and available_C.min() < split.folds:
+    if recipe["split"]["name"] == "k_fold" and available_C.min() < split.folds:
         raise UserError(
             f"{where}, split: class '{dataset.classes[int(available_C.argmin())]}' has {int(available_C.min())} rows, "
             f"{split.folds} folds need one each; use fewer folds, or drop or merge the class"
@@ -317,7 +317,7 @@ def check_quicker(recipe: Config, where: str) -> None:
     parts += [("pretraining", recipe["pretrain"]["method"]["name"])]
     parts += [("mixing", recipe[stage]["mixing"]["name"]) for stage in ("pretrain", "finetune")]
     for key, usual in QUICKER.items():
-        if recipe.get(key, usual) == usual:
+        if recipe[key] == usual:
             continue
         if key == "compile" and recipe["execution"] == "stacked":
             raise UserError(f"{where}: `execution: stacked` gives an encoder no call to compile; write `compile: off`")

@@ -209,7 +209,7 @@ def _markdown(summary: Json) -> str:
         f"# {summary['title']}",
         "",
         f"Study `{summary['study']}` at scale `{summary['scale']}`, seeds {seeds[0]} to {seeds[-1]}. "
-        f"Source: {summary['source'].get('paper', '')}.",
+        f"Source: {summary['source']['paper']}.",
         "",
         words.SCALES.get(summary["scale"], ""),
         *([summary["note"]] if summary["note"] else []),

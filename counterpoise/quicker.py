@@ -21,7 +21,7 @@ from counterpoise.network import Net
 
 def quicken(net: Net, cfg: dict[str, Any]) -> None:
     """Let the encoder compute as a recipe's `precision` and `compile` say, where they say anything."""
-    precision, mode = cfg.get("precision", "float32"), cfg.get("compile", "off")
+    precision, mode = cfg["precision"], cfg["compile"]
     if mode != "off":
         _prepare_compiler(net.device)
     if (precision, mode) != ("float32", "off"):

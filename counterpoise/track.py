@@ -266,7 +266,7 @@ class Store:
         held = self.client.get_experiment_by_name(study)
         if held is None:
             about = plan.studies[study]
-            note = f"{about['title']}\n\n{about['source'].get('paper', '')}"
+            note = f"{about['title']}\n\n{about['source']['paper']}"
             tags = {"mlflow.note.content": note, "mlflow.experimentKind": "custom_model_development"}
             place = f"{self.artifacts.resolve().as_uri()}/{study}" if self.artifacts else None
             experiment = self.client.create_experiment(study, artifact_location=place, tags=tags)

@@ -11,6 +11,8 @@ from typing import Any
 
 import yaml
 
+from counterpoise import config
+
 ROOT = Path(__file__).resolve().parents[1]
 WORKFLOW = ("Snakefile", "rules", "profiles", "envs", "workflow")
 RESULTS_OF_JOBS = (
@@ -31,6 +33,14 @@ BASE: dict[str, Any] = {
     "pretrain": {"steps": 60, "batch_size": 16},
     "finetune": {"steps": 60, "batch_size": 16, "schedule": "step_decay"},
 }
+
+
+def recipe(**given: Any) -> dict[str, Any]:
+    """Return a whole recipe, as a plan holds it: a small network on digits, with what is given laid over it."""
+    trained = {"steps": 1, "batch_size": 1}
+    least = {"data": {"name": "digits"}, "model": {"name": "mlp"}, "pretrain": trained, "finetune": trained}
+    whole = config.resolve(config.merge(config.default_methods(), least), "a recipe for tests")
+    return config.merge(whole, given)
 
 
 def make(folder: Path, cases: dict[str, Any], seeds: int | dict[str, int] = 2, **base: Any) -> Path:

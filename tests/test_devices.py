@@ -295,7 +295,7 @@ def trained(model, steps=20, **cfg):
     x[np.arange(60), 0, labels, labels] += 4
     rows = samples.Sample(x, np.arange(60), labels, [0.0] * 3, [1.0] * 3)
     net = network.build(model, registry.build("heads", {"name": "linear"}), (3, 8, 8), 3, 0)
-    quicker.quicken(net, cfg)
+    quicker.quicken(net, small_project.recipe(**cfg))
     phase = test_stacked.phase_of(steps, sampler=registry.build("samplers", {"name": "none"}))
     history = []
     run = train.Run(net, [phase], rows, torch.full((3,), 20.0), "finetune", 0)

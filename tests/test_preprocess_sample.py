@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from small_project import recipe
 
 from counterpoise import records
 from counterpoise.errors import ImpossibleCell, UserError
@@ -32,7 +33,7 @@ def digits(tmp_path_factory):
 
 
 def draw(seed=0, y=Y, classes=CLASSES, **cfg):
-    return sample.draw(cfg, y, classes, seed)
+    return sample.draw(recipe(**cfg), y, classes, seed)
 
 
 def by_class(ids):
@@ -72,7 +73,7 @@ def test_no_row_is_in_training_and_validation_and_none_twice(cfg, seed):
 def test_no_test_row_is_in_training_or_validation(digits, tmp_path):
     """Ids point into train_x, and no image of test_x is there."""
     cfg = {"imbalance": {"name": "long_tailed", "factor": 20}, "validation": 20}
-    sample.run(cfg, data=digits, seeds=SEEDS, out=tmp_path, spec={"seeds": SEEDS})
+    sample.run(recipe(**cfg), data=digits, seeds=SEEDS, out=tmp_path, spec={"seeds": SEEDS})
     split = pd.read_parquet(tmp_path / "split.parquet")
     train_x, test_x = (np.load(digits / f"{part}_x.npy") for part in ("train", "test"))
     assert split["id"].between(0, len(train_x) - 1).all()
@@ -101,7 +102,7 @@ def test_statistics_see_training_rows_only(digits, tmp_path):
     others = np.setdiff1d(np.arange(len(x)), split.train_ids)
     x[others] = np.nan  # would spoil every mean
     np.save(tmp_path / "train_x.npy", x)
-    sample.run(cfg, data=tmp_path, seeds=[0], out=tmp_path / "out", spec={"seeds": [0]})
+    sample.run(recipe(**cfg), data=tmp_path, seeds=[0], out=tmp_path / "out", spec={"seeds": [0]})
     held = records.read_json(tmp_path / "out" / "statistics.json")["0"]
     assert held["mean"] == pytest.approx([x[split.train_ids].mean(dtype=float)])
     assert held["std"] == pytest.approx([x[split.train_ids].std(dtype=float)])
@@ -232,7 +233,7 @@ def test_a_constant_feature_has_deviation_1():
 
 def test_the_files_are_as_promised(digits, tmp_path):
     cfg = {"imbalance": {"name": "step", "rho": 10, "mu": 0.3}, "validation": 20, "label_noise": 0.1}
-    sample.run(cfg, data=digits, seeds=SEEDS, out=tmp_path, spec={"seeds": SEEDS})
+    sample.run(recipe(**cfg), data=digits, seeds=SEEDS, out=tmp_path, spec={"seeds": SEEDS})
     split = pd.read_parquet(tmp_path / "split.parquet")
     assert split.dtypes.astype(str).to_dict() == {"seed": "int32", "part": "str", "id": "int64", "label": "int64"}
     assert set(split["part"]) == {"train", "val"}
@@ -249,9 +250,9 @@ def test_the_files_are_as_promised(digits, tmp_path):
 
 def test_sampling_twice_gives_the_same_bytes_whatever_the_block(digits, tmp_path):
     cfg = CONFIGS["noise"]
-    sample.run(cfg, data=digits, seeds=[2], out=tmp_path / "one", spec={"seeds": [2]})
-    sample.run(cfg, data=digits, seeds=[2], out=tmp_path / "two", spec={"seeds": [2]})
-    sample.run(cfg, data=digits, seeds=SEEDS, out=tmp_path / "block", spec={"seeds": SEEDS})
+    sample.run(recipe(**cfg), data=digits, seeds=[2], out=tmp_path / "one", spec={"seeds": [2]})
+    sample.run(recipe(**cfg), data=digits, seeds=[2], out=tmp_path / "two", spec={"seeds": [2]})
+    sample.run(recipe(**cfg), data=digits, seeds=SEEDS, out=tmp_path / "block", spec={"seeds": SEEDS})
     assert (tmp_path / "one/split.parquet").read_bytes() == (tmp_path / "two/split.parquet").read_bytes()
     block = pd.read_parquet(tmp_path / "block/split.parquet")
     alone = pd.read_parquet(tmp_path / "one/split.parquet")
@@ -260,7 +261,7 @@ def test_sampling_twice_gives_the_same_bytes_whatever_the_block(digits, tmp_path
 
 def test_an_impossible_sample_is_recorded_as_a_failure_with_empty_files(digits, tmp_path):
     cfg = {"imbalance": {"name": "long_tailed", "factor": 1000}}
-    sample.run(cfg, data=digits, seeds=SEEDS, out=tmp_path, spec={"seeds": SEEDS})
+    sample.run(recipe(**cfg), data=digits, seeds=SEEDS, out=tmp_path, spec={"seeds": SEEDS})
     run = records.read_json(tmp_path / "run.json")
     assert run["status"] == "failed"
     assert "is left empty" in run["error"]
@@ -269,15 +270,25 @@ def test_an_impossible_sample_is_recorded_as_a_failure_with_empty_files(digits, 
 
 
 def test_preprocess_and_sample_never_import_torch(tmp_path):
+    cfg = recipe(imbalance={"name": "step", "rho": 10}, redraw={"name": "oracle_balanced"}, label_noise=0.1)
     code = f"""
 import sys
 from pathlib import Path
 from counterpoise.stages import preprocess, sample
 out = Path({str(tmp_path)!r})
 preprocess.run({{"data": {{"name": "digits", "pool": 2}}}}, out=out / "data", spec={{}})
-cfg = {{"imbalance": {{"name": "step", "rho": 10}}, "redraw": {{"name": "oracle_balanced"}}, "label_noise": 0.1}}
-sample.run(cfg, data=out / "data", seeds=[0], out=out / "sample", spec={{}})
+sample.run({cfg}, data=out / "data", seeds=[0], out=out / "sample", spec={{}})
 assert "torch" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True)
     assert records.read_json(tmp_path / "sample" / "run.json")["status"] == "done"
+
+
+@pytest.mark.parametrize(
+    "key", ["imbalance", "split", "rows", "label_noise", "validation", "validation_fraction", "unlabelled"]
+)
+def test_a_key_that_a_plan_forgot_has_no_default_of_its_own(key):
+    """Defaults are filled in once, when a recipe is resolved: a second one could come to differ."""
+    cfg = {name: value for name, value in recipe().items() if name != key}
+    with pytest.raises(KeyError, match=key):
+        sample.draw(cfg, Y, CLASSES, 0)

@@ -290,7 +290,7 @@ def test_batches_that_do_not_hold_whole_groups_are_refused():
 
 
 def test_the_rare_end_is_the_last_bin_for_every_seed():
-    cfg = {"imbalance": {"name": "rare_end", "per_class": 100, "factor": 100.0}}
+    cfg = small_project.recipe(imbalance={"name": "rare_end", "per_class": 100, "factor": 100.0})
     y = np.repeat(np.arange(5), 120)
     for seed in range(5):
         split = sampling.draw(cfg, y, 5, seed)

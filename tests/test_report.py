@@ -38,6 +38,7 @@ def make_plan():
             names = {s: cell(s, f"{s}-{case}-{count}") for s in ("sample", "finetune", "evaluate")}
             recipe = {
                 "data": {"name": "toy"},
+                "split": {"name": "official"},
                 "label_noise": 0.0,
                 "model": {"name": "mlp"},
                 "sample": {"name": "none" if case == "baseline" else case, "ratio": 1.0},

@@ -190,7 +190,7 @@ def test_a_network_at_chance_on_its_own_training_data_counts_as_diverged(project
     p = project({"scratch": {}})
     sample, data = p.folder("scratch", "sample"), p.folder("scratch", "preprocess")
     table = Predictions(data)
-    table.begin(Inputs({}, data, sample, 0))
+    table.begin(Inputs(p.entries["scratch"]["recipe"], data, sample, 0))
 
     def logits(value):
         return lambda x, ids: np.tile(np.asarray(value, np.float32), (len(ids), 1))

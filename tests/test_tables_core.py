@@ -71,9 +71,9 @@ def test_time_never_runs_backwards():
 
 @pytest.mark.parametrize(("rows", "kept"), [(73, [60, 13]), (37, [30, 7]), (2, [2, 1])])
 def test_a_cap_keeps_every_class_in_proportion_and_at_least_one_row(rows, kept):
-    split = sampling.draw({"rows": rows}, Y, 2, 0)
+    split = sampling.draw(small_project.recipe(rows=rows), Y, 2, 0)
     assert np.bincount(split.train_labels).tolist() == kept
-    assert sampling.draw({"rows": rows}, Y, 2, 5).train_ids.tolist() == split.train_ids.tolist()
+    assert sampling.draw(small_project.recipe(rows=rows), Y, 2, 5).train_ids.tolist() == split.train_ids.tolist()
 
 
 # What is fitted on which rows --------------------------------------------------------------------------------
@@ -94,7 +94,8 @@ def table(folder, seeds=2, missing=False, **cfg):
     (data / "meta.json").write_text(json.dumps(meta))
     for name, array in {"train_x": x, "train_y": Y, "test_x": x[:0], "test_y": Y[:0]}.items():
         np.save(data / f"{name}.npy", array)
-    cfg = {"split": {"name": "k_fold", "folds": 4}, "preprocessing": {"name": "typed_columns"}, **cfg}
+    given = {"split": {"name": "k_fold", "folds": 4}, "preprocessing": {"name": "typed_columns"}, **cfg}
+    cfg = small_project.recipe(**given)
     parts = [sampling.draw(cfg, Y, 2, seed) for seed in range(seeds)]
     pq.write_table(
         sampling.pa.concat_tables([sampling._table(s, i) for i, s in enumerate(parts)]), sample / "split.parquet"
@@ -104,10 +105,9 @@ def table(folder, seeds=2, missing=False, **cfg):
     return data, sample, cfg
 
 
-def recipe(**changes):
-    inner = {"folds": 0, "points": 1, "metric": "average_precision"} | changes.pop("inner", {})
-    cfg = {"model": {"name": "decision_tree"}, "sample": {"name": "none"}, "preprocessing": {"name": "raw"}}
-    return cfg | {"finetune": {"loss": {"name": "cross_entropy"}, "inner": inner}} | changes
+def recipe(inner=(), **changes):
+    base = {"model": {"name": "decision_tree"}, "preprocessing": {"name": "raw"}, "finetune": {"inner": dict(inner)}}
+    return small_project.recipe(**base | changes)
 
 
 def test_what_test_rows_hold_changes_nothing_that_is_fitted(tmp_path):
@@ -202,7 +202,7 @@ def test_inner_folds_resample_fit_and_predict_apart_and_the_best_point_wins(tmp_
         "build",
         lambda k, s: Spy(**{a: b for a, b in s.items() if a != "name"}) if s["name"] == "spy" else real(k, s),
     )
-    inputs = Inputs({"preprocessing": {"name": "raw"}}, data, sample, 1)
+    inputs = Inputs(recipe(preprocessing={"name": "raw"}), data, sample, 1)
     cfg = recipe(model={"name": "spy"}, sample={"name": "spy"}, inner={"folds": 3, "points": 2})
     Spy.given.clear(), Spy.sampled.clear()
     state, predict, out_of_fold, search = fitting.fit(cfg, inputs)
@@ -227,12 +227,10 @@ def test_inner_folds_resample_fit_and_predict_apart_and_the_best_point_wins(tmp_
 
 def test_class_weights_reach_a_classical_model(tmp_path):
     data, sample, _ = table(tmp_path)
-    inputs = Inputs({"preprocessing": {"name": "typed_columns"}}, data, sample, 0)
+    inputs = Inputs(recipe(preprocessing={"name": "typed_columns"}), data, sample, 0)
     logistic = {"model": {"name": "logistic_regression"}, "preprocessing": {"name": "typed_columns"}}
     plain, weighted = (
-        fitting.fit(recipe(**logistic) | {"finetune": {"loss": {"name": loss}, "inner": {"folds": 0}}}, inputs)[1](
-            inputs.raw_pool[inputs.test[0]]
-        )
+        fitting.fit(recipe(**logistic, finetune={"loss": {"name": loss}}), inputs)[1](inputs.raw_pool[inputs.test[0]])
         for loss in ("cross_entropy", "class_weighted")
     )
     assert np.exp(weighted[:, 1]).mean() > np.exp(plain[:, 1]).mean() + 0.1
@@ -246,7 +244,7 @@ def test_class_weights_reach_a_classical_model(tmp_path):
 
 def test_a_replicate_of_a_classical_model_sees_the_same_rows_and_draws_anew(tmp_path):
     data, sample, _ = table(tmp_path)
-    inputs = Inputs({"preprocessing": {"name": "raw"}}, data, sample, 0)
+    inputs = Inputs(recipe(preprocessing={"name": "raw"}), data, sample, 0)
     forest = recipe(model={"name": "random_forest", "n_estimators": 5})
     rows = inputs.raw_pool[inputs.test[0]]
     found = []
@@ -259,11 +257,11 @@ def test_a_replicate_of_a_classical_model_sees_the_same_rows_and_draws_anew(tmp_
 
 def test_missing_values_that_a_model_does_not_take_are_one_clear_line(tmp_path):
     data, sample, _ = table(tmp_path, missing=True)
-    inputs = Inputs({"preprocessing": {"name": "raw"}}, data, sample, 0)
+    inputs = Inputs(recipe(preprocessing={"name": "raw"}), data, sample, 0)
     with pytest.raises(ImpossibleCell, match="takes no missing values; say preprocessing: typed_columns"):
         fitting.fit(recipe(model={"name": "logistic_regression"}), inputs)
     with pytest.raises(ImpossibleCell, match="column 'score' has missing values; say preprocessing: typed_columns"):
-        Inputs({"preprocessing": {"name": "standardise"}}, data, sample, 0)
+        Inputs(recipe(preprocessing={"name": "standardise"}), data, sample, 0)
 
 
 # Thresholds and priors ---------------------------------------------------------------------------------------

@@ -154,7 +154,7 @@ def study_text(plan: planning.Plan, name: str) -> str:
     seeds = about["seeds"]
     lines = [
         f"{name}: {about['title']}",
-        f"source:  {about['source'].get('paper', '')} {about['source'].get('url', '')}".rstrip(),
+        f"source:  {about['source']['paper']} {about['source']['url']}".rstrip(),
         f"file:    config/studies/{about['name']}.yaml, base {about['base']}",
         f"seeds:   {seeds[0]} to {seeds[-1]}, in blocks of {about['block']}",
         f"report:  results/report/{about['report']}/index.html",

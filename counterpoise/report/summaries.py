@@ -51,7 +51,7 @@ def gate(table: pd.DataFrame, study: Json) -> Json | None:
     if not study["gate"] or not {study["gate"]["oracle"], study["gate"]["baseline"]} <= set(study["cases"]):
         return None
     oracle, baseline = study["gate"]["oracle"], study["gate"]["baseline"]
-    metric = study["gate"].get("metric", "balanced_accuracy")
+    metric = "balanced_accuracy"
     rows = table[table["class"].isna() & (table["selection"] == "last") & (table["split"] == "test")]
     found = rows.pivot_table(index=["seed", "point"], columns=["case", "metric"], values="value")
 
@@ -86,7 +86,7 @@ def published(table: pd.DataFrame, study: Json) -> list[Json]:
     found = []
     for reference in study["reference"]:
         best = reference.get("stat") == "best_on_test"
-        metric = reference.get("metric", study["primary"]["metric"])
+        metric = study["primary"]["metric"]
         rows = table[(table["case"] == reference["case"]) & (table["metric"] == metric) & table["class"].isna()]
         rows = rows[(rows["split"] == "test") & (rows["selection"] == ("best_on_test" if best else "last"))]
         for name, value in reference.get("at", {}).items():

@@ -219,7 +219,7 @@ def phase_of(cfg: dict[str, Any], section: dict[str, Any], sample: dict[str, Any
         schedule=build("schedules", section["schedule"]),
         mixing=build("mixing", section["mixing"]),
         ensemble=None if cfg["ensemble"]["name"] == "none" else build("ensembles", cfg["ensemble"]),
-        snapshots=section.get("snapshots", 0),
+        snapshots=section.get("snapshots", 0),  # pretraining has no such key
     )
 
 

@@ -70,7 +70,7 @@ def judge(plan: Plan, study: Json, found: list[tables.Row], table: pd.DataFrame)
     from counterpoise.report import summaries
 
     recipes = [entry["recipe"] for entry in study["entries"]]
-    splits = [registry.build("splits", recipe.get("split", {"name": "official"})) for recipe in recipes]
+    splits = [registry.build("splits", recipe["split"]) for recipe in recipes]
     folds = {getattr(split, "folds", 1) for split in splits}
     overlap = max(getattr(split, "overlap", 0.0) for split in splits)  # of several the least sure of itself
     resampling = Resampling(folds.pop() if len(folds) == 1 else 1, overlap)
@@ -193,7 +193,7 @@ def index(plan: Plan) -> Path:
 def _listing(study: Json) -> dict[str, Any]:
     """Return a study's line of the overview."""
     about = {"key": key_of(study), "name": study["name"], "scale": study["scale"], "title": study["title"]}
-    about |= {"paper": study["source"].get("paper", ""), "seeds": len(study["seeds"])}
+    about |= {"paper": study["source"]["paper"], "seeds": len(study["seeds"])}
     html = page_of(study)
     if html is None or not (path := html.with_name("claims.json")).exists():
         return about | {"link": None, "counts": {}, "state": "not computed"}

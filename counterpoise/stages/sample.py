@@ -99,7 +99,7 @@ def draw(cfg: dict[str, Any], y_N: np.ndarray, classes: int, seed: int, values_N
     `values_N` are those of the column that the split goes by, if it does.
     """
     split, rows = _split(cfg), np.arange(len(y_N))
-    if limit := cfg.get("rows", 0):
+    if limit := cfg["rows"]:
         rows = _capped(y_N, limit)
     if not hasattr(split, "parts"):
         return _renumbered(_draw(cfg, y_N[rows], classes, seed), rows)
@@ -130,14 +130,14 @@ def _draw(cfg: dict[str, Any], y_N: np.ndarray, classes: int, seed: int) -> Spli
 
     rank_N = rank(y_N, priority_N)
     is_train_N = rank_N < counts_C[y_N]
-    labels_N = _with_noise(y_N, classes, cfg.get("label_noise", 0.0), seed)
-    if share := cfg.get("validation_fraction", 0.0):
+    labels_N = _with_noise(y_N, classes, cfg["label_noise"], seed)
+    if share := cfg["validation_fraction"]:
         is_val_N = _held_out(share, is_train_N, labels_N, priority_N, classes)
         is_train_N, val_labels_N = is_train_N & ~is_val_N, labels_N
     else:
-        is_val_N, val_labels_N = rank_N >= (all_C - cfg.get("validation", 0))[y_N], y_N
+        is_val_N, val_labels_N = rank_N >= (all_C - cfg["validation"])[y_N], y_N
     order_C = drawn_C[np.argsort(-design_C[drawn_C], kind="stable")]
-    hidden_C = _hidden(cfg.get("unlabelled") or {}, order_C, all_C - counts_C - cfg.get("validation", 0))
+    hidden_C = _hidden(cfg["unlabelled"], order_C, all_C - counts_C - cfg["validation"])
     is_hidden_N = (rank_N >= counts_C[y_N]) & (rank_N < (counts_C + hidden_C)[y_N])
     absent = np.flatnonzero(np.bincount(labels_N[is_train_N], minlength=classes) == 0)
     if len(absent):
@@ -167,8 +167,8 @@ def class_counts(cfg: dict[str, Any], all_C: np.ndarray, order_C: np.ndarray) ->
     `all_C` counts the rows of each class. Pure, so that a plan can be checked before any job: raises
     ImpossibleCell if a class is left empty or has too few rows, UserError for two kinds of validation at once.
     """
-    validation = cfg.get("validation", 0)
-    if validation and cfg.get("validation_fraction", 0.0):
+    validation = cfg["validation"]
+    if validation and cfg["validation_fraction"]:
         raise UserError(
             f"expected one of validation (found {validation}) and validation_fraction (found "
             f"{cfg['validation_fraction']}), not both"
@@ -198,11 +198,11 @@ def moments(x: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _split(cfg: dict[str, Any]) -> Any:
-    return registry.build("splits", cfg.get("split", {"name": "official"}))
+    return registry.build("splits", cfg["split"])
 
 
 def _imbalance(cfg: dict[str, Any]) -> Any:
-    return registry.build("imbalance", cfg.get("imbalance", {"name": "natural"}))
+    return registry.build("imbalance", cfg["imbalance"])
 
 
 def _priority(cfg: dict[str, Any], y_N: np.ndarray, seed: int) -> np.ndarray:
@@ -245,7 +245,7 @@ def _hidden(unlabelled: dict[str, Any], order_C: np.ndarray, left_C: np.ndarray)
 
     `order_C` are the classes from the most frequent of training to the rarest, `left_C` the rows that no part uses.
     """
-    if not unlabelled.get("per_class", 0):
+    if not unlabelled["per_class"]:
         return np.zeros_like(left_C)
     spec = {"name": "long_tailed", "per_class": unlabelled["per_class"], "factor": unlabelled["factor"]}
     ordered_C = order_C if unlabelled["order"] == "same" else order_C[::-1]
