@@ -13,7 +13,7 @@ for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; a fault of the user's is one line on stderr and exit code 2, one of the machine's 1."""
     from counterpoise.cli import parse
-    from counterpoise.errors import UserError
+    from counterpoise.errors import UserError, told_of
 
     try:
         try:
@@ -21,15 +21,13 @@ def main(arguments: list[str] | None = None) -> int:
         finally:
             if sys.stdout:  # here, where a reader that has gone can still be answered
                 sys.stdout.flush()
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains when it ends
         return 0  # the reader of our output has gone, e.g. `counterpoise plan | head`
-    except OSError as error:  # a full disk, no permission: Snakemake tries the job again
-        print(f"error: {error.filename or 'system'}: {error.strerror or error}", file=sys.stderr)
-        return 1
+    except (UserError, OSError) as error:
+        line, code = told_of(error)
+        print(line, file=sys.stderr)
+        return code
     except KeyboardInterrupt:
         return _stopped(sys.argv[1:] if arguments is None else arguments)
 

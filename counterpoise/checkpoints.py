@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save as serialise
 from torch import Tensor
 
 from counterpoise import records
 from counterpoise.errors import UserError
+from counterpoise.readers import naming, require
 
 Tensors = dict[str, Tensor]
 
@@ -27,13 +28,12 @@ def save(path: Path, tensors: Tensors, meta: dict[str, Any] | None = None) -> No
 
 
 def load(path: Path) -> tuple[Tensors, dict[str, Any]]:
-    """Read a file that `save` wrote; raise UserError if it is missing, cut short or not ours."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            meta = json.loads((file.metadata() or {}).get("counterpoise", "{}"))
-            return {name: file.get_tensor(name) for name in file.keys()}, meta  # noqa: SIM118 (not a dict)
-    except (OSError, SafetensorError, ValueError) as error:
-        raise UserError(f"{path}: not a readable safetensors checkpoint ({error})") from None
+    """Read a file that `save` wrote; raise Damaged if it is missing, cut short or not ours."""
+    with naming(path), safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        meta = json.loads((file.metadata() or {}).get("counterpoise", "{}"))
+    require(path, meta, {})
+    return tensors, meta
 
 
 def load_foreign(path: Path) -> Tensors:

@@ -95,8 +95,9 @@ def parser() -> argparse.ArgumentParser:
         "find every fault of the configuration before anything runs",
         "Read every study at every scale (or those chosen), with its claims; check that imbalances leave no\n"
         "class empty and that models fit their data; then data files, disk space and the tracking store.\n"
-        "Exit code 2 and one line for the first fault.",
-        "counterpoise check\ncounterpoise check --studies buda2018 --scale small",
+        "Exit code 2 and one line for the first fault. With --results, compare every file of every finished job with\n"
+        "the digest that its run.json holds instead, and name each that differs.",
+        "counterpoise check\ncounterpoise check --studies buda2018 --scale small\ncounterpoise check --results",
         _choice_of_all,
     )
     add(
@@ -190,10 +191,10 @@ def parser() -> argparse.ArgumentParser:
     add(
         "retry",
         "commands.tidy:retry",
-        "forget failures, so that the next run computes them again",
+        "forget failures and damaged files, so that the next run computes them again",
         "A failure that would repeat (a class left empty, a loss that is not finite at once) is a result and is\n"
         "not tried again by itself. Forget all of them, or those of the named cells, with the cells that were\n"
-        "skipped because of them.",
+        "skipped because of them. A named cell whose files are not as they were written is forgotten as well.",
         "counterpoise retry\ncounterpoise retry <cell>",
         _cells,
     )
@@ -270,6 +271,7 @@ def _choice(command: argparse.ArgumentParser) -> None:
 def _choice_of_all(command: argparse.ArgumentParser) -> None:
     command.add_argument("--studies", metavar="NAMES", help="names or keys, separated by commas (default: all)")
     command.add_argument("--scale", help="smoke, small or full (default: every scale of each study)")
+    command.add_argument("--results", action="store_true", help="compare computed files with their digests")
 
 
 def _cores(command: argparse.ArgumentParser) -> None:

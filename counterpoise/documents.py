@@ -23,6 +23,7 @@ from pydantic import TypeAdapter
 
 from counterpoise import claims, config, registry, study
 from counterpoise.cli import parser
+from counterpoise.readers import read_json
 
 CLAIM_KEYS = {
     "text": "The paper's claim, in a sentence.",
@@ -145,7 +146,7 @@ def verdicts(published: Path) -> str:
 
 
 def _published(folder: Path) -> list[tuple[Path, dict[str, Any]]]:
-    return [(path, json.loads(path.read_text(encoding="utf-8"))) for path in sorted(folder.glob("*.json"))]
+    return [(path, read_json(path)) for path in sorted(folder.glob("*.json"))]
 
 
 def methods(published: Path) -> str:
@@ -181,7 +182,7 @@ def _verdicts(published: Path) -> Callable[[str, str], str]:
     """Return what says the verdicts of a method: kind, name -> how many of which, with links to the studies."""
     found: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for path in sorted(published.glob("*.json")):
-        held = json.loads(path.read_text(encoding="utf-8"))
+        held = read_json(path)
         for claim in held["claims"]:
             for kind, name in held.get("methods", {}).get(claim.get("A") or "", []):
                 found.setdefault((kind, name), []).append((claim["verdict"], path.stem))

@@ -6,10 +6,11 @@ point, mean and standard deviation over seeds of the primary metric), and makes 
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from counterpoise import records
+from counterpoise import readers, records
 from counterpoise.plan import RESULTS, STAGES, Plan
 from counterpoise.records import Json
 
@@ -21,18 +22,20 @@ DIGITS = 6  # a difference beyond these would be noise in `dvc metrics diff`
 
 def write(plan: Plan) -> None:
     """Write both from the reports that are there; a study without one is left out."""
-    import pandas as pd
-
     for folder in (*STAGES, "plots"):  # DVC wants every output, also where no study pretrains
         (RESULTS / folder).mkdir(parents=True, exist_ok=True)
     metrics: Json = {}
     for name, study in sorted(plan.studies.items()):
         report = RESULTS / "report" / study["report"]
-        if not (report / "table.parquet").exists():
+        if not all((report / file).exists() for file in ("table.parquet", "claims.json")):
+            continue  # another run may be writing it
+        try:
+            table, claims = readers.read_table(report / "table.parquet").to_pandas(), _claims(report)
+        except readers.Damaged as fault:
+            print(f"note: {fault}", file=sys.stderr)
             continue
-        table = pd.read_parquet(report / "table.parquet")
         means = primary(table, study["primary"])
-        metrics[name] = {"claims": _claims(report), "cases": _nested(means)}
+        metrics[name] = {"claims": claims, "cases": _nested(means)}
         records.write_text(RESULTS / "plots" / f"{name}.csv", means.to_csv(index=False))
     records.write_json(RESULTS / "metrics.json", metrics)
 
@@ -49,7 +52,7 @@ def primary(table: pd.DataFrame, wanted: dict[str, Any]) -> pd.DataFrame:
 def _claims(report: Path) -> Json:
     """Return verdict, effect and p of every claim, numbered as in the study."""
     found = {}
-    for i, claim in enumerate(records.read_json(report / "claims.json")["claims"]):
+    for i, claim in enumerate(readers.read_json(report / "claims.json")["claims"]):
         kept = {key: claim.get(key) for key in ("verdict", "effect", "p", "n")}
         found[f"{i} {claim['form']}"] = {k: round(v, DIGITS) if isinstance(v, float) else v for k, v in kept.items()}
     return found

@@ -47,3 +47,10 @@ def nearest(name: object, valid: Iterable[str]) -> str:
     close = get_close_matches(str(name), choices, n=1, cutoff=0.5)
     hint = f"; did you mean '{close[0]}'?" if close else ""
     return f"{hint} (valid: {', '.join(choices) or 'none'})"
+
+
+def told_of(error: UserError | OSError) -> tuple[str, int]:
+    """Return the line that says a fault, and the exit code: 2 for the user's faults, 1 for the machine's."""
+    if isinstance(error, OSError):  # a full disk, no permission: Snakemake tries the job again
+        return f"error: {error.filename or 'system'}: {error.strerror or error}", 1
+    return f"error: {error}", 2

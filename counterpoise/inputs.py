@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from counterpoise import devices, records, streams
+from counterpoise import devices, readers, streams
 from counterpoise.columns import Column
 from counterpoise.errors import ImpossibleCell, recorded
 from counterpoise.registry import build
@@ -34,16 +34,17 @@ class Inputs:
         self, cfg: dict[str, Any], data: Path, sample: Path, seed: int, device: torch.device = devices.CPU
     ) -> None:
         """`device` is where a network takes its rows."""
-        import pyarrow.parquet as pq
-
-        held = pq.read_table(sample / "split.parquet", filters=[("seed", "=", seed)])
+        held = readers.read_table(sample / "split.parquet", filters=[("seed", "=", seed)])
         ids, labels, parts = (held[name].to_numpy() for name in ("id", "label", "part"))
         self.train, self.val, self.hidden, self.test = (
             (ids[parts == name].copy(), labels[parts == name].copy()) for name in ("train", "val", "unlabelled", "test")
         )
         self.layout, self.device = cfg["layout"], device
-        self.seed, self.meta = seed, records.read_json(data / "meta.json")
-        self.statistics = records.read_json(sample / "statistics.json")[str(seed)]
+        self.seed, self.meta = seed, readers.read_json(data / "meta.json")
+        statistics = readers.read_json(sample / "statistics.json")
+        if str(seed) not in statistics or not held.num_rows:
+            raise readers.Damaged(sample / "statistics.json", f"lacks seed {seed}, or split.parquet beside it does")
+        self.statistics = statistics[str(seed)]
         self.counts = torch.tensor(self.statistics["class_counts"], dtype=torch.float32)
         self.raw_pool = self.raw_tests = open_array(data, "train_x")
         self.is_split = len(self.test[0]) > 0

@@ -7,12 +7,16 @@ removes it when `run.json` is there.
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
-from counterpoise import checkpoints, records
+from counterpoise import checkpoints, readers, records
 from counterpoise.checkpoints import Tensors
 from counterpoise.errors import UserError
+from counterpoise.readers import Damaged
+
+META = {"cell": str, "seed": (int, list), "state": (dict, list)}  # of a checkpoint
 
 
 class Partial:
@@ -24,6 +28,24 @@ class Partial:
         for stale in self.folder.glob(".*.tmp"):  # of a killed process: this one holds the cell's lock
             stale.unlink()
         self.history = self.folder / "history.jsonl"
+        self._drop_damaged()
+
+    def _drop_damaged(self) -> None:
+        """Remove a checkpoint that cannot be read: its seed starts anew; of any other file, all seeds do."""
+        held = (p for p in sorted(self.folder.iterdir()) if p.suffix in (".jsonl", ".npy", ".safetensors"))
+        for path in held:
+            try:
+                self._rows() if path == self.history else readers.read(path)
+                if path.suffix == ".safetensors":
+                    readers.require(path, checkpoints.load(path)[1], META)
+            except Damaged as fault:
+                print(f"{fault.what}; what was to resume from it starts anew", file=sys.stderr, flush=True)
+                if path.name == "checkpoint.safetensors":
+                    path.unlink()
+                    continue
+                for other in self.folder.iterdir():
+                    other.unlink()
+                return
 
     def finished(self, seed: int) -> tuple[Tensors, dict[str, Any]] | None:
         """Return the network and final state of a seed that is done."""
@@ -68,10 +90,7 @@ class Partial:
         records.write_text(path, "".join(json.dumps(row) + "\n" for row in rows))
 
     def _rows(self) -> list[dict[str, Any]]:
-        if not self.history.exists():
-            return []
-        lines = self.history.read_text(encoding="utf-8").split("\n")
-        return [json.loads(line) for line in lines[:-1]]  # what follows the last newline was cut short
+        return readers.read_lines(self.history, unfinished=True) if self.history.exists() else []
 
     def _cut(self, seed: int, reached: tuple[int, int]) -> None:
         rows = [r for r in self._rows() if r["seed"] != seed or (r["number"], r["step"]) <= reached]

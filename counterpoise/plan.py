@@ -8,6 +8,7 @@ equal prefixes of different studies are therefore one cell. Seeds are not in the
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from functools import cache
@@ -17,7 +18,8 @@ from typing import Any
 from counterpoise import registry
 from counterpoise.config import Config, Known, canonical, canonical_method
 from counterpoise.errors import UserError
-from counterpoise.records import digest, lock, read_json, write_json
+from counterpoise.readers import Damaged, naming, read_json
+from counterpoise.records import digest, lock, write_json
 from counterpoise.study import Study, available, load, scales, select_at
 
 RESULTS = Path("results")
@@ -159,7 +161,7 @@ class Plan:
     def write(self, path: Path) -> None:
         """Add this plan to the file: jobs of other runs still find their cells in it."""
         with lock(path.parent):
-            held = read_json(path) if path.exists() else {"cells": {}, "studies": {}}
+            held = _held(path)
             new = json.loads(json.dumps(self.content()))  # as it will be read, so that it compares with what is held
             for name, cell in new["cells"].items():
                 before = held["cells"].get(name, {}).get("blocks", [])
@@ -190,15 +192,25 @@ def read(path: Path = PLAN) -> Plan:
     """Read every plan that was made here; raise UserError if there is none."""
     if not path.exists():
         raise UserError(f"{path}: no plan has been made here yet; `snakemake -n` makes one")
-    return of(read_json(path))
+    return of(read_json(path), path)
 
 
-def of(raw: dict[str, Any]) -> Plan:
-    """Return the plan that was written."""
+def of(raw: dict[str, Any], path: Path) -> Plan:
+    """Return the plan that was read from `path`; raise Damaged if it is none."""
     plan = Plan()
-    plan.cells = {name: Cell(**cell) for name, cell in raw["cells"].items()}
+    with naming(path):
+        plan.cells = {name: Cell(**cell) for name, cell in raw["cells"].items()}
     plan.studies = raw["studies"]
     return plan
+
+
+def _held(path: Path) -> dict[str, Any]:
+    """Return what a plan file holds: nothing where it cannot be read, since all of it can be planned again."""
+    try:
+        return read_json(path) if path.exists() else {"cells": {}, "studies": {}}
+    except Damaged as fault:
+        print(f"note: {fault.what}; it is made again", file=sys.stderr)
+        return {"cells": {}, "studies": {}}
 
 
 def block_name(block: list[int]) -> str:

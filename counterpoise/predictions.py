@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from counterpoise import records
+from counterpoise import readers, records
 from counterpoise.inputs import Inputs
 from counterpoise.samples import Sample
 
@@ -26,7 +26,7 @@ class Predictions:
     """The rows of `predictions.parquet`: logits of every seed, selection and split."""
 
     def __init__(self, data: Path) -> None:
-        meta = records.read_json(data / "meta.json") if (data / "meta.json").exists() else {}
+        meta = readers.read_json(data / "meta.json") if (data / "meta.json").exists() else {}
         self.classes, self.target = meta.get("classes", []), meta.get("target")
         self.unique: dict[str, list[int]] = {}
         self.design: dict[str, list[int]] = {}
@@ -89,7 +89,7 @@ class Predictions:
 
     def add_snapshot(self, step: int, folder: Path) -> None:
         """Add the test predictions that `keep_snapshot` wrote."""
-        kept = np.load(self._snapshot(self.seed, step, folder), allow_pickle=False)
+        kept = readers.read_array(self._snapshot(self.seed, step, folder))
         self._add(f"step-{step:06d}", "test", *self.inputs.test, kept)
 
     def add_experts(self, outputs: Callable[[np.ndarray, np.ndarray], Tensor], augment: Callable) -> None:

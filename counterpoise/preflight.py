@@ -5,6 +5,7 @@ Every function raises UserError for the first fault, naming the file and the pla
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
@@ -14,7 +15,8 @@ from counterpoise import plan as planning
 from counterpoise import registry, status, study
 from counterpoise.config import Attack, Config
 from counterpoise.errors import ImpossibleCell, UserError, nearest
-from counterpoise.records import digest, read_json, write_json
+from counterpoise.readers import SHAPES, Damaged, read_json
+from counterpoise.records import digest, write_json
 
 if TYPE_CHECKING:
     from counterpoise.train import Phase
@@ -32,8 +34,9 @@ def checked_plan(settings: study.Settings) -> planning.Plan:
     """
     kept = planning.RESULTS / "plans" / f"{digest(asdict(settings))}.json"
     made_of = _made_of()
-    if kept.exists() and (held := read_json(kept))["made_of"] == made_of:
-        return planning.of(held)
+    with contextlib.suppress(Damaged):  # it is made again
+        if kept.exists() and (held := read_json(kept, {"made_of": str, **SHAPES["plan.json"]}))["made_of"] == made_of:
+            return planning.of(held, kept)
     plan = planning.make(settings.studies, settings.scale)
     check_plan(plan)
     if not any("path" in spec for recipe in plan.recipes() for spec in (recipe["data"], recipe["pretrain"]["method"])):

@@ -10,7 +10,7 @@ from math import isfinite, nan, prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from counterpoise import records, registry, tables
+from counterpoise import digests, readers, records, registry, status, tables
 from counterpoise.errors import UserError, nearest
 from counterpoise.plan import RESULTS, Plan
 from counterpoise.records import Json
@@ -50,8 +50,8 @@ SHOWN += (
 def publish(plan: Plan, name: str, *, allow_dirty: bool = False, folder: Path = FOLDER) -> Path:
     """Write the summary of `<study>.<scale>` from its report, and return the JSON file.
 
-    Raises UserError if the study is not planned, has no report, has gaps, or was computed from a tree with
-    uncommitted changes; with `allow_dirty` the file says so instead.
+    Raises UserError if the study is not planned, has no report or gaps, if a file is not as its job wrote it, or if it
+    was computed from a tree with uncommitted changes; with `allow_dirty` the file says so instead.
     """
     if name not in plan.studies:
         raise UserError(f"publish: no study '{name}' in the plan{nearest(name, plan.studies)}")
@@ -60,18 +60,19 @@ def publish(plan: Plan, name: str, *, allow_dirty: bool = False, folder: Path = 
     if not (report / "claims.json").exists():
         key, scale = study["name"], study["scale"]
         raise UserError(f"publish: {name} has no report; run `counterpoise run --studies {key} --scale {scale}`")
-    document = records.read_json(report / "claims.json")
+    document = readers.read_json(report / "claims.json")
     missing = [gap for gap in document["gaps"] if gap["status"] == "missing"]
     if missing:
         raise UserError(f"publish: {name} lacks {len(missing)} jobs, the first is {missing[0]['cell']}; compute them")
+    for job in status.jobs_of_study(plan, study):
+        if fault := next(digests.faults(job.folder), None):
+            raise UserError(f"publish: {fault}")
     dirty = document["dirty"] or document["provenance"]["dirty"]
     if dirty and not allow_dirty:
         raise UserError(
             f"publish: {name} was computed with uncommitted changes; commit and recompute, or --allow-dirty"
         )
-    import pandas as pd
-
-    summary = _summary(plan, document, study, pd.read_parquet(report / "table.parquet"), dirty)
+    summary = _summary(plan, document, study, readers.read_table(report / "table.parquet").to_pandas(), dirty)
     records.write_json(folder / f"{name}.json", summary)
     records.write_text(folder / f"{name}.md", _markdown(summary))
     return folder / f"{name}.json"

@@ -26,7 +26,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from counterpoise import digests
 from counterpoise.errors import ImpossibleCell, SkippedCell, UserError
+from counterpoise.readers import read_json as read_json
+from counterpoise.readers import read_run
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,11 +74,6 @@ def write_array(path: Path, array: np.ndarray) -> None:
             np.save(SimpleNamespace(write=file.write), array, allow_pickle=False)
 
     write(path, save)
-
-
-def read_json(path: Path) -> Any:
-    """Read JSON."""
-    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def digest(value: Any) -> str:
@@ -131,19 +129,24 @@ def job(out: Path, spec: Json, outputs: dict[str, Callable[[Path], None]]) -> It
             "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
             "data_hash": spec.get("data_hash"),
             **environment(),
+            "files": digests.of(out),
         }
         write_json(out / "run.json", run)
         shutil.rmtree(out / PARTIAL, ignore_errors=True)
 
 
 def require_parents(folders: list[Path]) -> None:
-    """Skip this job, with the reason, if a parent is itself a failure; tidy up after one killed after its last word."""
+    """Skip this job, with the reason, if a parent is itself a failure; tidy up after one killed after its last word.
+
+    Raises Damaged if the record of a parent cannot be read or a file of its has not the size that it was written with.
+    """
     for folder in folders:
         if not (folder / "run.json").exists():
             raise UserError(f"{folder}: not computed yet; `snakemake` computes it before this")
-        run = read_json(folder / "run.json")
+        run = read_run(folder)
         if run["status"] != "done":
             raise SkippedCell(f"{folder} {run['status']}: {run['error']}")
+        digests.require_sizes(folder, run)
         shutil.rmtree(folder / PARTIAL, ignore_errors=True)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from counterpoise import checkpoints, fitting, records, registry
+from counterpoise import checkpoints, digests, fitting, readers, records, registry
 from counterpoise.errors import ImpossibleCell, UserError
 from counterpoise.inputs import Inputs
 from counterpoise.records import Json
@@ -40,9 +40,10 @@ def refit(recipe: Json, left_out: str | None, work: Path) -> Refit:
     data, drawn, start = work / "data", work / "sample", None
     preprocess.run({"data": recipe["data"]}, out=data, spec={})
     sample.run(recipe, data=data, seeds=[SEED], out=drawn, spec={})
-    statistics = records.read_json(_done(drawn) / "statistics.json")
+    statistics = readers.read_json(_done(drawn) / "statistics.json")
     statistics[str(SEED)]["left_out"] = left_out
     records.write_json(drawn / "statistics.json", statistics)
+    records.write_json(drawn / "run.json", readers.read_run(drawn) | {"files": digests.of(drawn)})
     inputs = Inputs(recipe, data, drawn, SEED)
     fitted = hasattr(inputs.method, "fit")
     kinds = recipe["data"].get("kinds", {})
@@ -75,7 +76,7 @@ def _used(inputs: Inputs, left_out: str | None) -> tuple[np.ndarray, tuple]:
 
 
 def _done(folder: Path) -> Path:
-    run = records.read_json(folder / "run.json")
+    run = readers.read_run(folder)
     if run["status"] != "done" or run["diverged"]:
         raise UserError(f"export: fitting on all rows failed: {run['error'] or run['diverged']}")
     return folder

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from counterpoise import digests
 from counterpoise.errors import UserError
 
 DVC = [sys.executable, "-m", "dvc"]
@@ -14,7 +15,7 @@ DVC = [sys.executable, "-m", "dvc"]
 def restore() -> int:
     """Fetch what `dvc.lock` names from the DVC remote, so that Snakemake has nothing to compute; return 0.
 
-    Raises UserError if there is no `dvc.lock`, no remote, or if DVC fails.
+    Raises UserError if there is no `dvc.lock`, no remote, if DVC fails, or if a file is not as it was computed.
     """
     if not Path("dvc.lock").exists():
         raise UserError(
@@ -28,6 +29,11 @@ def restore() -> int:
     pulled = _dvc("pull", "--quiet")
     if pulled.returncode:
         raise UserError(f"restore: dvc pull: {_reason(pulled.stderr)}")
+    if damaged := [fault for folder in digests.jobs_below(Path("results")) for fault in digests.faults(folder)]:
+        raise UserError(
+            f"restore: {damaged[0]}; {len(damaged):,} of the files that were fetched are not as they were computed "
+            "(`counterpoise check --results` lists them)"
+        )
     print("restored data and results; `snakemake` computes what this commit needs beyond them")
     return 0
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from counterpoise import devices
+from counterpoise.readers import read_array
 
 
 class Sample:
@@ -71,7 +72,7 @@ class Sample:
 
 def open_array(folder: Path, name: str) -> np.ndarray:
     """Return an array of the preprocess stage, memory-mapped; it may be larger than the memory, so only for reading."""
-    x = np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+    x: Any = read_array(folder / f"{name}.npy", mapped=True)
     if x.nbytes > psutil.virtual_memory().total:
         x.base.madvise(mmap.MADV_RANDOM)  # rows read ahead would only push out others
     return x

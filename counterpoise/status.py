@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from counterpoise import digests
 from counterpoise import plan as planning
-from counterpoise.records import read_json
+from counterpoise.readers import Damaged, read_json, read_run
 
 OUTPUTS = {  # the outputs that the rules of Snakemake declare; a job is done when all of them exist
     "preprocess": ("train_x.npy", "train_y.npy", "test_x.npy", "test_y.npy", "meta.json", "run.json"),
@@ -36,7 +38,7 @@ class Job:
 
 @dataclass(frozen=True)
 class State:
-    """`status` is done, failed, skipped, running or missing."""
+    """`status` is done, failed, skipped, running, missing or damaged."""
 
     status: str
     reason: str = ""
@@ -82,10 +84,52 @@ def state(job: Job) -> State:
             ("no output yet" if len(missing) == len(OUTPUTS[job.cell.stage]) else f"lacks {', '.join(missing)}")
             + begun,
         )
-    if job.cell.stage == "report":
-        return State("done")
-    run = read_json(job.folder / "run.json")
+    try:
+        if job.cell.stage == "report":
+            read_json(job.folder / "claims.json")
+            if not (job.folder / "run.json").exists():
+                return State("done")  # of an earlier version
+        run = read_run(job.folder)
+        digests.require_sizes(job.folder, run)
+    except Damaged as fault:
+        return State("running", "is being computed now") if is_running(job.folder) else State("damaged", fault.what)
     return State(run["status"], run["error"] or "", run)
+
+
+def forget(plan: planning.Plan, jobs: Iterable[Job]) -> None:
+    """Remove the record of each job, so that the next run computes it, and the pages of the studies that it is for."""
+    cells = set()
+    for job in jobs:
+        (job.folder / "run.json").unlink(missing_ok=True)
+        cells.add(job.cell.name)
+    for about in plan.studies.values():
+        if cells.intersection([about["report"], *plan.cells[about["report"]].parents.values()]):
+            for name in ("index.html", "claims.json", "run.json"):
+                (planning.RESULTS / "report" / about["report"] / name).unlink(missing_ok=True)
+
+
+def forget_damaged(jobs: Iterable[Job]) -> None:
+    """Remove one output of each job, not its record: Snakemake then runs the job, but none of those that follow."""
+    for job in jobs:
+        (job.folder / OUTPUTS[job.cell.stage][0]).unlink(missing_ok=True)
+
+
+def holes(plan: planning.Plan, *, dry: bool) -> list[str]:
+    """Forget damaged jobs, and return the outputs that are gone though the record of their job is there.
+
+    Of itself Snakemake makes a file again only for a job that is to run. A dry run says what is damaged and leaves it.
+    """
+    found: list[str] = []
+    for job in jobs(plan):
+        held = state(job)
+        if held.status == "damaged":
+            print(f"damaged, so {'to be ' if dry else ''}computed again: {held.reason}", file=sys.stderr)
+            if not dry:
+                forget_damaged([job])
+        if job.cell.stage != "report" and held.status in ("damaged", "missing") and (job.folder / "run.json").exists():
+            paths = (job.folder / name for name in OUTPUTS[job.cell.stage])
+            found += [str(path) for path in paths if not path.exists()]
+    return found
 
 
 def is_running(folder: Path) -> bool:

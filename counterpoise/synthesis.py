@@ -13,7 +13,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from counterpoise import records
+from counterpoise import readers, records
 
 Json = dict[str, Any]
 REFERENCE = "logit_adjustment"
@@ -31,7 +31,7 @@ def rows(published: Path, scale: str) -> list[Json]:
 
     found: dict[tuple[str, tuple[float, ...]], Json] = {}
     for path in sorted(published.glob(f"*.{scale}.json")):
-        held = json.loads(path.read_text(encoding="utf-8"))
+        held = readers.read_json(path)
         values = {(r["point"], r["case"]): r["values"] for r in held.get("table", []) if "values" in r and _counts(r)}
         work = held.get("work", {})
         data = held.get("settings", {}).get("data", "")

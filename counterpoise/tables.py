@@ -8,15 +8,15 @@ be one over ranks.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from counterpoise import selecting
+from counterpoise import digests, selecting
 from counterpoise.plan import Plan, block_name
-from counterpoise.records import Json, read_json
+from counterpoise.readers import Damaged, read_about, read_json, read_lines, read_run, read_table
+from counterpoise.records import Json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,16 +25,35 @@ if TYPE_CHECKING:
 STAGES = ("preprocess", "sample", "pretrain", "finetune", "evaluate")
 KEYS = ("case", "point")
 MEASURES = ("seed", "selection", "split", "metric", "class", "value")
+READ = {  # what a report rests on
+    "preprocess": ("meta.json",),
+    "pretrain": ("history.jsonl",),
+    "finetune": ("history.jsonl", "predictions.parquet"),
+    "evaluate": ("metrics.parquet", "confusion.parquet"),
+}
 
 
 @dataclass(frozen=True)
 class Block:
-    """One block of seeds of one cell; `run` is its `run.json`, None where it is not computed."""
+    """One block of seeds of one cell; `run` is its `run.json`, None where it is not computed or a file is damaged."""
 
     stage: str
     cell: str
     folder: Path
     run: Json | None
+    fault: str = ""
+    """What is damaged, and what mends it."""
+
+    @classmethod
+    def of(cls, stage: str, cell: str, folder: Path) -> Block:
+        """Return what has become of a block."""
+        try:
+            run = read_run(folder) if (folder / "run.json").exists() else None
+            if run and run["status"] == "done":
+                digests.require(folder, run, (name for name in READ.get(stage, ()) if (folder / name).exists()))
+        except Damaged as fault:
+            return cls(stage, cell, folder, None, str(fault))
+        return cls(stage, cell, folder, run)
 
     @property
     def status(self) -> str:
@@ -51,8 +70,7 @@ def rows(plan: Plan, study: Json) -> list[Row]:
 
     def block(stage: str, cell: str, folder: Path) -> Block:
         if folder not in known:
-            path = folder / "run.json"
-            known[folder] = Block(stage, cell, folder, read_json(path) if path.exists() else None)
+            known[folder] = Block.of(stage, cell, folder)
         return known[folder]
 
     found = []
@@ -82,7 +100,7 @@ def measurements(found: list[Row], study: Json) -> pd.DataFrame:
         if evaluated.run is None or evaluated.status != "done" or not path.exists():
             continue
         if path not in held:
-            frame = pd.read_parquet(path).dropna(subset="value")
+            frame = read_table(path).to_pandas().dropna(subset="value")
             chance = [int(seed) for seed in evaluated.run["diverged"]]
             held[path] = frame.assign(diverged=frame["seed"].isin(chance))
         parts.append(held[path].assign(case=entry["case"], point=entry["point"]))
@@ -168,12 +186,8 @@ def _ranked(meta: Json | None) -> Iterator[tuple[Any, ...]]:
 
 def _predictions_meta(block: Block) -> Json | None:
     """Return what `predictions.parquet` says of training, read from its schema alone."""
-    import pyarrow.parquet as pq
-
     path = block.folder / "predictions.parquet"
-    if block.status != "done" or not path.exists():
-        return None
-    return json.loads(pq.read_schema(path).metadata[b"counterpoise"])
+    return read_about(path) if block.status == "done" and path.exists() else None
 
 
 def _order(counts: list[int]) -> list[int]:
@@ -225,13 +239,12 @@ def switches(found: list[Row], study: Json) -> dict[str, dict[str, float]]:
 
 def _history(path: Path) -> Iterator[Json]:
     if path.exists():
-        yield from map(json.loads, path.read_text(encoding="utf-8").splitlines())
+        yield from read_lines(path)
 
 
 def confusion(found: list[Row], study: Json, point: str, case: str) -> np.ndarray | None:
     """Return the share of test examples of class rank i predicted as rank j, CC, a mean over the seeds present."""
     import numpy as np
-    import pandas as pd
 
     total, seeds = 0.0, 0
     for entry, stages in found:
@@ -239,7 +252,7 @@ def confusion(found: list[Row], study: Json, point: str, case: str) -> np.ndarra
         meta = _predictions_meta(stages["finetune"])
         if (entry["case"], entry["point"]) != (case, point) or meta is None or not path.exists():
             continue
-        frame = pd.read_parquet(path, filters=[("selection", "=", "last"), ("split", "=", "test")])
+        frame = read_table(path, filters=[("selection", "=", "last"), ("split", "=", "test")]).to_pandas()
         for seed, part in frame.groupby("seed"):
             if seed not in study["seeds"]:
                 continue
@@ -261,7 +274,7 @@ def gaps(found: list[Row]) -> list[Json]:
         first = next((b for b in stages.values() if b.status != "done"), None)
         if first is None:
             continue
-        reason = "not computed" if first.run is None else str(first.run["error"])
+        reason = first.fault or "not computed" if first.run is None else str(first.run["error"])
         seeds = first.folder.name if first.folder.name != first.cell else "all"
         about = {"stage": first.stage, "cell": first.cell, "seeds": seeds, "status": first.status, "reason": reason}
         listed.setdefault(first.folder, {**about, "entries": []})["entries"].append(_named(entry))

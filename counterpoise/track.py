@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from counterpoise import records, view
 from counterpoise.errors import UserError
 from counterpoise.plan import RESULTS, Plan
+from counterpoise.readers import Damaged
 from counterpoise.view import Block, Entry, Seed
 
 if TYPE_CHECKING:
@@ -132,6 +133,7 @@ class Store:
         with _named_faults(uri):
             self.client = _client(uri)
         self.experiments: dict[str, tuple[str, dict[tuple[str, str], Family]]] = {}
+        self.damaged: set[str] = set()
 
     def mirror(self, plan: Plan, study: str) -> int:
         """Write what the store lacks of a study; return how many runs were added or changed."""
@@ -144,7 +146,12 @@ class Store:
             for key, entry in entries.items():
                 family = families.setdefault(key, Family())
                 if not family.complete:
-                    changed += self._mirror_entry(plan, study, experiment, entry, family)
+                    try:
+                        changed += self._mirror_entry(plan, study, experiment, entry, family)
+                    except Damaged as fault:  # the other runs go on; `follow` comes here again and again
+                        if str(fault) not in self.damaged:
+                            print(f"not shown: {fault}", file=sys.stderr, flush=True)
+                        self.damaged.add(str(fault))
             return changed
 
     def _mirror_entry(self, plan: Plan, study: str, experiment: str, entry: Entry, family: Family) -> int:

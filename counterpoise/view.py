@@ -15,6 +15,7 @@ from typing import Any
 
 from counterpoise import records
 from counterpoise.plan import Plan, block_name
+from counterpoise.readers import read_about, read_lines, read_run, read_table
 from counterpoise.status import is_running
 
 Entry = dict[str, Any]
@@ -80,7 +81,7 @@ def blocks(plan: Plan, study: str, entry: Entry) -> list[Block]:
         block = Block(name, folders)
         for stage, folder in folders.items():
             if (folder / "run.json").exists():
-                block.runs[stage] = records.read_json(folder / "run.json")
+                block.runs[stage] = read_run(folder)
             elif (folder / "partial" / "history.jsonl").exists():
                 (block.live if is_running(folder) else block.cut).add(stage)
                 block.size += (folder / "partial" / "history.jsonl").stat().st_size
@@ -128,21 +129,16 @@ def summary(children: list[Seed]) -> dict[str, float]:
 
 def training_counts(block: Block) -> tuple[list[str], dict[str, list[int]], dict[str, list[int]]]:
     """Return the classes, and for each seed the unique training examples and those that batches really held."""
-    import pyarrow.parquet as pq
-
-    held = pq.read_schema(block.folders["finetune"] / "predictions.parquet").metadata[b"counterpoise"]
-    meta = json.loads(held)
+    meta = read_about(block.folders["finetune"] / "predictions.parquet")
     return meta["classes"], meta["class_counts"], meta["seen_counts"]
 
 
 def confusion(found: list[Block], classes: int) -> list[list[float]]:
     """Return how often (share of each row) a class of the test part was taken for another, over all seeds."""
-    import pyarrow.parquet as pq
-
     counts = [[0.0] * classes for _ in range(classes)]
     for block in found:
         keep = [("selection", "=", "last"), ("split", "=", "test")]
-        rows = pq.read_table(block.folders["evaluate"] / "confusion.parquet", filters=keep).to_pydict()
+        rows = read_table(block.folders["evaluate"] / "confusion.parquet", filters=keep).to_pydict()
         for label, predicted, count in zip(rows["label"], rows["predicted"], rows["count"], strict=True):
             counts[label][predicted] += count
     return [[n / max(sum(row), 1) for n in row] for row in counts]
@@ -163,7 +159,7 @@ def _about(entry: Entry, block: Block) -> dict[str, str]:
             tags["failure"] = run["error"]
     newest = next(reversed(block.runs.values()), None)
     if newest:
-        tags |= {key: str(newest[key]) for key in ("commit", "dirty", "data_hash", "host", "cpu", "device")}
+        tags |= {key: str(newest.get(key)) for key in ("commit", "dirty", "data_hash", "host", "cpu", "device")}
         tags |= {f"version.{name}": version for name, version in newest["versions"].items()}
         tags["mlflow.source.git.commit"] = str(newest["commit"])
     return tags
@@ -175,8 +171,7 @@ def _history(block: Block, stage: str) -> dict[int, list[Point]]:
     path = folder / "history.jsonl" if run else folder / "partial" / "history.jsonl"
     if not path.exists():
         return {}
-    text = path.read_text(encoding="utf-8")
-    rows = [json.loads(line) for line in text.split("\n")[:-1]]  # what follows the last newline is being written
+    rows = read_lines(path, unfinished=not run)
     curves: dict[int, list[Point]] = {}
     for i, row in enumerate(rows, 1):
         time = _milliseconds(run) + round(1000 * run["wall_seconds"] * i / len(rows)) if run else None
@@ -188,10 +183,8 @@ def _history(block: Block, stage: str) -> dict[int, list[Point]]:
 
 def _metrics(block: Block) -> dict[int, dict[str, float]]:
     """Return the metrics of each seed as `<split>/<metric>[.<class>][ (<selection>)]`; undefined ones are left out."""
-    import pyarrow.parquet as pq
-
     found: dict[int, dict[str, float]] = {}
-    for row in pq.read_table(block.folders["evaluate"] / "metrics.parquet").to_pylist():
+    for row in read_table(block.folders["evaluate"] / "metrics.parquet").to_pylist():
         if row["value"] is None or row["metric"] == "prevalence" or row["selection"].startswith("step-"):
             continue
         name = f"{row['split']}/{row['metric']}" + ("" if row["class"] is None else f".{row['class']}")

@@ -4,8 +4,8 @@ import subprocess
 import sys
 
 from counterpoise import plan as planning
-from counterpoise import preflight, stopping, study
-from counterpoise.errors import UserError
+from counterpoise import preflight, status, stopping, study
+from counterpoise.errors import UserError, told_of
 
 if workflow.is_main_process:
     stopping.stop_workflow_at_signals()
@@ -13,16 +13,18 @@ if workflow.is_main_process:
     try:
         SETTINGS = study.settings(config)
         PLAN = preflight.checked_plan(SETTINGS)
-    except UserError as error:  # Snakemake would add frames of its own
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    PLAN.write(planning.PLAN)
+        PLAN.write(planning.PLAN)
+        HOLES = status.holes(PLAN, dry=workflow.output_settings.dryrun)
+    except (UserError, OSError) as error:  # Snakemake would add frames of its own
+        line, code = told_of(error)
+        print(line, file=sys.stderr)
+        sys.exit(code)
     # What this run is about and where its live view goes, for the logger plugin.
     told = {"studies": list(PLAN.studies), "tracking": SETTINGS.tracking}
     told["is_local"] = lambda: workflow.local_exec  # known once the first job starts
     logger.info(f"Planned {', '.join(PLAN.studies)}", extra={"plan": told})
 else:  # a job on another machine reads what the main process decided
-    PLAN = planning.read()
+    PLAN, HOLES = planning.read(), []
 
 # Jobs end when this process is killed, and use the Python of this Snakemake, activated or not.
 search = [os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)]

@@ -11,11 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
+from counterpoise import readers
+from counterpoise.errors import UserError
 from counterpoise.stopping import stopped
 
 TRAINING = ("pretrain", "finetune")
 EVERY = 30.0  # seconds between two lines of progress where there is no terminal
 TAIL = 12  # lines of a failed job's log that are shown
+RUN = {"status": str, "error": readers.TEXT, "diverged": {"*": {"reason": str}}}  # what is read of `run.json`
+ROW = {"seed": int, "step": int, "loss": readers.NUMBER}  # and of a history
 
 
 @dataclass
@@ -71,7 +75,7 @@ class Progress:
             took = time.monotonic() - job.started
             self.seconds.setdefault(job.rule, []).append(took)
             self.done[job.rule] += 1
-            run = _json(job.folder / "run.json")
+            run = _json(job.folder / "run.json", RUN)
             status = run.get("status", "done")
             self.bad.pop(job.name, None)  # it may have crashed before it was tried again
             if status != "done":
@@ -183,8 +187,9 @@ def _share(job: Job) -> float:
 def _steps(job: Job) -> int:
     """Return the steps of each seed of a training job; 0 where its `spec.json` does not say."""
     if job.steps is None:
-        job.steps = _json(job.folder / "spec.json").get("config", {}).get(job.rule, {}).get("steps")
-    return job.steps or 0
+        spec = _json(job.folder / "spec.json", {"config": {job.rule: {"steps": int}}})
+        job.steps = spec["config"][job.rule]["steps"] if spec else 0
+    return job.steps
 
 
 def _training(job: Job) -> str:
@@ -201,15 +206,17 @@ def _last_row(path: Path) -> dict[str, Any]:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - 1000))
             lines = file.read().split(b"\n")
-        return json.loads(lines[-2]) if len(lines) > 1 else {}
+        row = json.loads(lines[-2]) if len(lines) > 1 else {}
     except (OSError, ValueError):
         return {}
+    return {} if readers.misfit(row, ROW) else row
 
 
-def _json(path: Path) -> dict[str, Any]:
+def _json(path: Path, shape: dict[str, Any]) -> dict[str, Any]:
+    """Return what a file holds; nothing where it is not there or damaged, since nothing here depends on it."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return readers.read_json(path, shape)
+    except (OSError, UserError):
         return {}
 
 

@@ -30,14 +30,17 @@ class Tracker:
         uri = self.plan.get("tracking")
         if not uri:
             return
-        LOG.parent.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "counterpoise", "track", "--uri", uri, "--follow", *self.plan["studies"]]
         # A process group of its own, so that Ctrl-C stops jobs but lets the view catch up; not a session of its own,
         # in which Linux would weigh its low priority against nobody.
-        with LOG.open("a") as log:
-            self.process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=log, stderr=log, text=True, process_group=0
-            )
+        try:
+            LOG.parent.mkdir(parents=True, exist_ok=True)
+            with LOG.open("a") as log:
+                self.process = subprocess.Popen(
+                    command, stdin=subprocess.PIPE, stdout=log, stderr=log, text=True, process_group=0
+                )
+        except OSError as error:
+            self.say(f"tracking   {error.filename or LOG}: {error.strerror} (training goes on; {LATER})")
 
     def check(self) -> None:
         """Say once if the process has ended before the run."""

@@ -24,6 +24,30 @@ RESULTS_OF_JOBS = (
     "metrics.parquet",
     "confusion.parquet",
 )
+RUN: dict[str, Any] = {  # a whole `run.json`
+    "status": "done",
+    "error": None,
+    "diverged": {},
+    "seeds": [0],
+    "started": "2026-01-02T03:04:05+00:00",
+    "wall_seconds": 4.0,
+    "peak_memory_mb": 300.0,
+    "versions": {"python": "3.11.7"},
+    "commit": "abcdef0123",
+    "dirty": False,
+}
+CLAIMS: dict[str, Any] = {  # a whole `claims.json`, of a study without claims
+    "key": "a2000",
+    "study": "a2000_b",
+    "scale": "smoke",
+    "title": "A study",
+    "claims": [],
+    "controls": [],
+    "gaps": [],
+    "diverged": [],
+    "provenance": {"dirty": False},
+    "dirty": False,
+}
 BASE: dict[str, Any] = {
     "block": 2,
     "data": "digits",

@@ -9,22 +9,15 @@ import sys
 from pathlib import Path
 
 import pytest
+import small_project
 
-from counterpoise import jobs, records, status, stopping
+from counterpoise import digests, jobs, records, status, stopping
 from counterpoise import plan as planning
 from counterpoise.__main__ import main
 from counterpoise.cli import parser
 
 ROOT = Path(__file__).parents[1]
-RUN = {
-    "status": "done",
-    "error": None,
-    "wall_seconds": 4.0,
-    "peak_memory_mb": 300.0,
-    "steps": 30,
-    "commit": "abcdef0123",
-    "dirty": False,
-}
+RUN = small_project.RUN | {"steps": 30}
 
 
 @pytest.fixture
@@ -53,7 +46,9 @@ def call(capsys):
 def finish(job, **changes):
     for name in status.OUTPUTS[job.cell.stage]:
         records.write_text(job.folder / name, "")
-    records.write_json(job.folder / "run.json", RUN | changes)
+    if job.cell.stage == "report":
+        records.write_json(job.folder / "claims.json", small_project.CLAIMS)
+    records.write_json(job.folder / "run.json", RUN | {"files": digests.of(job.folder)} | changes)
 
 
 def the_plan():
@@ -305,9 +300,17 @@ def test_run_prints_verdicts_and_says_whether_all_is_done(project, call, monkeyp
     plan = the_plan()
     for job in status.jobs(plan):
         finish(job)
-    claim = {"text": "A beats B", "effect": 0.02, "interval": [0.01, 0.03], "n": 5, "verdict": "reproduced"}
+    claim = {
+        "text": "A beats B",
+        "form": "better",
+        "effect": 0.02,
+        "interval": [0.01, 0.03],
+        "n": 5,
+        "verdict": "reproduced",
+    }
     folder = planning.RESULTS / "report" / plan.studies["a2000_b.smoke"]["report"]
-    records.write_json(folder / "claims.json", {"claims": [claim]})
+    records.write_json(folder / "claims.json", small_project.CLAIMS | {"claims": [claim]})
+    (folder / "run.json").unlink()  # as an earlier version left it
     records.write_text(planning.RESULTS / "report" / "index.html", "")
     code, out, _ = call("run")
     assert code == 0

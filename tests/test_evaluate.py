@@ -7,6 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import small_project
 import torch
 
 from counterpoise import metrics, registry
@@ -59,7 +60,7 @@ def write_block(folder, frame, about, status="done", error=None):
     folder.mkdir(parents=True)
     table = pa.Table.from_pandas(frame, preserve_index=False)
     pq.write_table(table.replace_schema_metadata({"counterpoise": json.dumps(about)}), folder / "predictions.parquet")
-    (folder / "run.json").write_text(json.dumps({"status": status, "error": error}))
+    (folder / "run.json").write_text(json.dumps(small_project.RUN | {"status": status, "error": error}))
     return folder
 
 

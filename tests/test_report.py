@@ -438,7 +438,7 @@ def test_publishing_refuses_uncommitted_changes_and_gaps(written, tmp_path, monk
         records.write_json(file, document | {"dirty": True})
         with pytest.raises(UserError, match="uncommitted changes"):
             publish.publish(made, NAME, folder=tmp_path)
-        gap = {"status": "missing", "cell": "sample-x"}
+        gap = {"status": "missing", "cell": "sample-x", "reason": "not computed"}
         records.write_json(file, document | {"dirty": False, "gaps": [gap]})
         with pytest.raises(UserError, match="lacks 1 job"):
             publish.publish(made, NAME, folder=tmp_path)

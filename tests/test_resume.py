@@ -16,7 +16,7 @@ import small_project
 import yaml
 from kill_study import Run
 
-from counterpoise import jobs, records
+from counterpoise import jobs, records, status
 from counterpoise import plan as planning
 
 CASES = {
@@ -82,14 +82,19 @@ def test_a_killed_study_goes_on_to_the_same_bytes(run, tmp_path, monkeypatch):
     assert run.finish() == 0, (run.folder / "snakemake.log").read_text()[-3000:]
     assert small_project.digests(run.folder) == expected
     assert small_project.left_behind(run.folder) == []
-    for stage, status in (("sample", "failed"), ("finetune", "skipped")):
+    for stage, ended in (("sample", "failed"), ("finetune", "skipped")):
         found = [records.read_json(p)["status"] for p in run.folder.glob(f"results/{stage}/*/*/run.json")]
-        assert sorted(found) == ["done", status], "a failed cell does not stop the others"
+        assert sorted(found) == ["done", ended], "a failed cell does not stop the others"
 
     # As Snakemake leaves it when it is killed before it has noted that a job ended: that job is not run again.
     for path in run.folder.glob("results/finetune/*/*/run.json"):
         marker = base64.urlsafe_b64encode(str(path.relative_to(run.folder)).encode()).decode()
         (run.folder / ".snakemake" / "incomplete" / marker).touch()
+    # A job whose files are damaged is computed again at the next start, and none that followed it.
+    damaged = next(run.folder.glob("results/sample/*/*/split.parquet"))
+    os.truncate(damaged, 100)
+    monkeypatch.chdir(run.folder)
+    status.holes(planning.read(), dry=False)
     study = run.folder / "config" / "studies" / "test2026_small.yaml"
     study.write_text(yaml.safe_dump(yaml.safe_load(study.read_text()) | {"seeds": 4}))
     dry = subprocess.run(
@@ -101,4 +106,4 @@ def test_a_killed_study_goes_on_to_the_same_bytes(run, tmp_path, monkeypatch):
         check=True,
     )
     planned = dict(re.findall(r"^(\w+) +(\d+)$", dry.stdout + dry.stderr, re.M))
-    assert planned == {"sample": "2", "finetune": "2", "total": "4"}, "only the new block of seeds"
+    assert planned == {"sample": "3", "finetune": "2", "total": "5"}, "the new block of seeds, and what was damaged"

@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import small_project
 
 from counterpoise import track, view
 from counterpoise.errors import UserError
@@ -20,10 +21,8 @@ from counterpoise.plan import Cell, Plan
 
 STUDY = "tiny2000_digits.smoke"
 RECIPE = {"data": {"name": "digits", "pool": 1}, "finetune": {"steps": 40, "loss": {"name": "cross_entropy"}}}
-RUN = {
-    "status": "done", "error": None, "diverged": {}, "started": "2026-01-02T03:04:05+00:00", "wall_seconds": 2.0,
-    "commit": "c0ffee", "dirty": False, "data_hash": "d1d1", "host": "h", "cpu": "c", "device": "cpu",
-    "versions": {"python": "3.11.7"},
+RUN = small_project.RUN | {
+    "wall_seconds": 2.0, "commit": "c0ffee", "data_hash": "d1d1", "host": "h", "cpu": "c", "device": "cpu",
 }  # fmt: skip
 
 
@@ -79,6 +78,7 @@ def _finish(block: str = "seeds-00-04", diverged: dict[str, Any] | None = None, 
     run = {**RUN, "diverged": diverged or {}, **changes}
     counts = {str(seed): [9, 3] for seed in seeds}
     meta = {"classes": ["cat", "dog"], "class_counts": counts, "seen_counts": counts, "diverged": {}}
+    meta["design_counts"] = counts
     table = pa.table({"seed": pa.array([], pa.int32())}).replace_schema_metadata({"counterpoise": json.dumps(meta)})
     pq.write_table(table, out / "predictions.parquet")
     (out / "run.json").write_text(json.dumps(run))

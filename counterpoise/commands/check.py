@@ -8,7 +8,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from counterpoise import data, preflight, registry, study
+from counterpoise import data, digests, preflight, registry, study
 from counterpoise import plan as planning
 from counterpoise.commands.text import counted
 from counterpoise.errors import UserError
@@ -18,6 +18,8 @@ ROOM = 2  # GB of free disk below which a warning is due
 
 def check(options: argparse.Namespace) -> int:
     """Check studies, then what is around them; print one line for each fault, and return 2 if there was one."""
+    if options.results:
+        return check_results()
     settings = study.settings()
     default = study.select_at(settings.studies, settings.scale)
     print(f"OK    config/config.yaml: {', '.join(default)} at scale {settings.scale}")
@@ -75,6 +77,24 @@ def check_files(dataset: str, files: data.Files) -> None:
     else:
         found = f"{counted(len(files), 'file')} found" if files else "comes in a package"
         print(f"OK    data set {dataset}: {found}")
+
+
+def check_results() -> int:
+    """Print one line for each file that is not as its job wrote it, and return 2 if there is one."""
+
+    folders = digests.jobs_below(planning.RESULTS)
+    damaged = unrecorded = 0
+    for done, folder in enumerate(folders, 1):
+        if sys.stderr.isatty():
+            print(f"\r{done:,} of {counted(len(folders), 'job')} ", end="", file=sys.stderr, flush=True)
+        unrecorded += not digests.are_recorded(folder)
+        for fault in digests.faults(folder):
+            damaged += 1
+            print(f"error: {fault}", file=sys.stderr)
+    earlier = f"; {counted(unrecorded, 'job')} of an earlier version recorded no digests" if unrecorded else ""
+    compared = f"files of {counted(len(folders) - unrecorded, 'job')} compared, {damaged:,} not as they were written"
+    print(f"{'note ' if damaged else 'OK   '} results: {compared}{earlier}")
+    return 2 if damaged else 0
 
 
 def check_disk() -> None:

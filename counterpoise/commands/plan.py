@@ -10,7 +10,7 @@ from pathlib import Path
 from counterpoise import plan as planning
 from counterpoise import status, study
 from counterpoise.commands.text import counted, duration, table
-from counterpoise.records import read_json
+from counterpoise.readers import Damaged, read_run
 
 STAGES = planning.STAGES
 
@@ -28,6 +28,9 @@ def plan(options: argparse.Namespace) -> int:
         rows.append([about["name"], about["scale"], cases, points, len(about["seeds"]), f"{done:,} of {len(mine):,}"])
     print(table(("study", "scale", "cases", "points", "seeds", "jobs done"), rows))
     print("\n" + stages(states))
+    for state in states.values():
+        if state.status == "damaged":
+            print(f"damaged, so the next run computes it again: {state.reason}")
     return 0
 
 
@@ -40,7 +43,7 @@ def stages(states: dict[status.Job, status.State]) -> str:
         if not mine:
             continue
         counts = Counter(state.status for state in mine.values())
-        left = [job for job, state in mine.items() if state.status in ("missing", "running")]
+        left = [job for job, state in mine.items() if state.status in ("missing", "running", "damaged")]
         known = [t for job in left if (t := expected(job, times)) is not None]
         unknown, total = unknown + len(left) - len(known), total + sum(known)
         estimate = "" if not left else f"about {duration(sum(known))}" if len(known) == len(left) else "unknown"
@@ -60,7 +63,10 @@ def earlier_times() -> Times:
     """Return the seconds of every finished job here, by kind of job and more roughly by stage."""
     times: Times = defaultdict(list)
     for path in planning.RESULTS.glob("*/*/**/run.json"):
-        run = read_json(path)
+        try:
+            run = read_run(path.parent)
+        except Damaged:  # its job is listed
+            continue
         if run["status"] == "done":
             stage, cell = Path(path).relative_to(planning.RESULTS).parts[:2]
             for key in ((stage, cell), (stage, kind(cell))):

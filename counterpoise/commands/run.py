@@ -12,7 +12,6 @@ from counterpoise import dvcfiles, preflight, status, stopping, study
 from counterpoise import plan as planning
 from counterpoise.commands.text import counted, table
 from counterpoise.errors import UserError
-from counterpoise.records import read_json
 
 FAILURES = 10  # jobs listed at the end of a run
 INDEX = planning.RESULTS / "report" / "index.html"
@@ -31,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
     counts = Counter(state.status for state in states.values())
     print_summary(counts)
     print_failures(plan, states)
-    return 1 if code or counts["failed"] or counts["skipped"] or counts["missing"] else 0
+    return 1 if code or counts["failed"] or counts["skipped"] or counts["missing"] or counts["damaged"] else 0
 
 
 def print_verdicts(plan: planning.Plan) -> None:
@@ -40,11 +39,11 @@ def print_verdicts(plan: planning.Plan) -> None:
 
     rows: list[list[Any]] = []
     for name, about in plan.studies.items():
-        page = pages.page_of(about)
-        if page is None:
+        page, document = pages.page_of(about), pages.document_of(about)
+        if page is None or document is None:
             rows.append([name, "(nothing to report yet)", "", "", ""])
             continue
-        told = read_json(page.with_name("claims.json"))["claims"]
+        told = document["claims"]
         incomplete = "" if page.parent.name == about["report"] else " (cells are missing)"
         rows += [[name, *_verdict(claim)] for claim in told] or [[name, f"(no claims){incomplete}", "", "", ""]]
         rows[-1][1] += incomplete if told else ""
@@ -64,7 +63,7 @@ def _verdict(claim: dict[str, Any]) -> list[Any]:
 def print_summary(counts: Counter[str]) -> None:
     """Print how much is done, what is not, and where to look."""
     print(f"\n{counts['done']:,} of {counted(counts.total(), 'job')} done", end="")
-    for word in ("failed", "skipped", "missing", "running"):
+    for word in ("failed", "skipped", "missing", "running", "damaged"):
         print(f", {counts[word]:,} {word}" if counts[word] else "", end="")
     print()
     print(f"report: {INDEX.resolve().as_uri() if INDEX.exists() else '(none yet)'}")
@@ -76,7 +75,7 @@ def print_failures(plan: planning.Plan, states: dict[status.Job, status.State]) 
     rows = []
     for job, held in states.items():
         tried = held.status == "missing" and all(Path(p).exists() for p in plan.inputs(job.cell.name, job.block))
-        if tried or held.status == "failed":
+        if tried or held.status in ("failed", "damaged"):
             rows.append([held.status, job.folder, held.reason])
     if rows:
         print("\n" + table(("state", "job", "reason"), rows[:FAILURES], wrap=2))
@@ -104,16 +103,21 @@ def report(options: argparse.Namespace) -> int:
         return jobs.run("report", options.cell, None)
     from counterpoise.stages import report as pages
 
-    plan = planning.read()
+    plan, code = planning.read(), 0
     for name, about in plan.studies.items():
         there = [Path(path).exists() for path in plan.inputs(about["report"], None)]
         if all(there):
-            pages.run(plan, about["report"])
-        elif any(there):
+            try:
+                pages.run(plan, about["report"])
+                continue
+            except UserError as fault:
+                print(f"error: {fault}", file=sys.stderr)
+                code = 1
+        if any(there):
             pages.partial(plan, name)
     pages.index(plan)
     print(f"report: {INDEX.resolve().as_uri()}")
-    return 0
+    return code
 
 
 def finish(options: argparse.Namespace) -> int:
@@ -123,7 +127,8 @@ def finish(options: argparse.Namespace) -> int:
     for name in options.studies:
         if name not in plan.studies:
             raise UserError(f"no study '{name}' in {planning.RESULTS / 'plan.json'}")
-        if status.state(status.Job(plan.cells[plan.studies[name]["report"]], None)).status != "done":
+        held = status.state(status.Job(plan.cells[plan.studies[name]["report"]], None))
+        if held.status not in ("done", "running"):  # another run may be writing it
             unfinished.append(name)
     from counterpoise.stages import report as pages
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from counterpoise import status, study
 from counterpoise.commands.plan import stages as stage_table
 from counterpoise.commands.text import counted, duration, table
 from counterpoise.errors import UserError, nearest
+from counterpoise.readers import Damaged
 
 SHOWN = 10  # matches listed when a name is ambiguous
 
@@ -48,11 +50,14 @@ def why(options: argparse.Namespace) -> int:
 def everything() -> planning.Plan:
     """Return every cell that a study file needs or that was ever planned here."""
     needed = planning.make_all()
-    if planning.PLAN.exists():
-        held = planning.read()
-        for name, cell in held.cells.items():
-            mine = needed.cells.setdefault(name, cell)
-            mine.blocks += [b for b in cell.blocks if b not in mine.blocks]
+    try:
+        held = planning.read() if planning.PLAN.exists() else planning.Plan()
+    except Damaged as fault:
+        print(f"note: {fault}; what no study file needs is left out", file=sys.stderr)
+        return needed
+    for name, cell in held.cells.items():
+        mine = needed.cells.setdefault(name, cell)
+        mine.blocks += [b for b in cell.blocks if b not in mine.blocks]
     return needed
 
 
@@ -104,6 +109,8 @@ def reason(plan: planning.Plan, job: status.Job) -> str:
         return f"failed: {held.reason}; it will not be tried again unless you `counterpoise retry {job.cell.name}`"
     if held.status == "skipped":
         return f"skipped, because of {held.reason}; retry that one"
+    if held.status == "damaged":
+        return f"damaged, so the next run computes it again: {held.reason}"
     if held.status == "running":
         return held.reason
     lacking = [p for p in plan.inputs(job.cell.name, job.block) if not Path(p).exists()]

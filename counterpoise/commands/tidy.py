@@ -7,27 +7,30 @@ import shutil
 import sys
 from pathlib import Path
 
+from counterpoise import digests, status, study
 from counterpoise import plan as planning
-from counterpoise import status
 from counterpoise.commands.show import everything, find
 from counterpoise.commands.text import counted
 from counterpoise.errors import UserError
 
 
 def retry(options: argparse.Namespace) -> int:
-    """Forget failed jobs, and those that were skipped because of them."""
+    """Forget jobs that failed or whose files are damaged, and those that were skipped because of them."""
     plan = everything()
     named = {find(words, plan) for words in options.cells}
     held = {job: status.state(job) for job in status.jobs(plan)}
-    failed = {job for job, state in held.items() if state.status == "failed" and job.cell.name in (named or plan.cells)}
-    for name in sorted(named - {job.cell.name for job in failed}):
-        raise UserError(f"cell {name} has not failed; `counterpoise why {name}` says what it is")
-    skipped = {j for j, s in held.items() if s.status == "skipped" and any(is_below(plan, j, f) for f in failed)}
-    for job in sorted(failed | skipped, key=lambda j: str(j.folder)):
-        (job.folder / "run.json").unlink()
+    for job in [job for job, state in held.items() if job.cell.name in named and state.status == "done"]:
+        if fault := next(digests.faults(job.folder, unrecorded=True), None):  # to be asked costs no time at a start
+            held[job] = status.State("damaged", fault.what)
+    bad = {j for j, s in held.items() if s.status in ("failed", "damaged") and j.cell.name in (named or plan.cells)}
+    for name in sorted(named - {job.cell.name for job in bad}):
+        raise UserError(f"cell {name} has not failed and is not damaged; `counterpoise why {name}` says what it is")
+    skipped = {j for j, s in held.items() if s.status == "skipped" and any(is_below(plan, j, f) for f in bad)}
+    status.forget(plan, {job for job in bad | skipped if held[job].status != "damaged"})
+    status.forget_damaged(job for job in bad if held[job].status == "damaged")
+    for job in sorted(bad | skipped, key=lambda j: str(j.folder)):
         print(f"forgot {job.folder}: {held[job].status}")
-    forget_reports(plan, {job.cell.name for job in failed | skipped})
-    print(f"{counted(len(failed | skipped), 'job')} to be computed again by the next run")
+    print(f"{counted(len(bad | skipped), 'job')} to be computed again by the next run")
     return 0
 
 
@@ -39,16 +42,13 @@ def is_below(plan: planning.Plan, job: status.Job, other: status.Job) -> bool:
     return any(is_below(plan, status.Job(parent, job.block), other) for parent in parents)
 
 
-def forget_reports(plan: planning.Plan, cells: set[str]) -> None:
-    """Remove the claims of each study that has one of the cells: its report is to be built again."""
-    for about in plan.studies.values():
-        parents = plan.cells[about["report"]].parents.values()
-        if cells.intersection(parents):
-            (planning.RESULTS / "report" / about["report"] / "claims.json").unlink(missing_ok=True)
-
-
 def clean(options: argparse.Namespace) -> int:
     """List the folders that no study at any scale needs, and remove them when told to."""
+    if not study.available():
+        raise UserError(
+            f"{study.CONFIG / 'studies'}: no study file is here, so no result would be needed and nothing was removed; "
+            "call this in the folder of the project"
+        )
     needed = planning.make_all()
     folders = sorted(unneeded(needed))
     if not folders:

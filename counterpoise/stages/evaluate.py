@@ -10,12 +10,11 @@ that best: never above 0) and for the split `train-test` (the gap). A diverged s
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from counterpoise import records, registry
+from counterpoise import readers, records, registry
 from counterpoise.errors import ImpossibleCell
 
 if TYPE_CHECKING:
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
 Part = tuple[int, str, str]  # seed, selection, split
 GAPS = ("accuracy", "balanced_accuracy", "few_recall", "many_recall", "rmse", "balanced_rmse", "few_rmse", "many_rmse")
-KEY = b"counterpoise"
 METRICS = {"seed": "int32", "selection": "str", "split": "str", "metric": "str", "class": "str", "value": "float64"}
 CONFUSION = {
     "seed": "int32",
@@ -62,10 +60,7 @@ def run(cfg: dict[str, Any], *, predictions: Path, out: Path, spec: records.Json
 
 def read(path: Path) -> tuple[pd.DataFrame, records.Json]:
     """Read predictions and what their file says about training (classes, counts, diverged seeds)."""
-    import pyarrow.parquet as pq
-
-    table = pq.read_table(path)
-    return table.to_pandas(), json.loads(table.schema.metadata[KEY])
+    return readers.read_table(path).to_pandas(), readers.read_about(path)
 
 
 def shifted(predictions: pd.DataFrame, meta: records.Json, factor: float, order: str) -> pd.DataFrame:

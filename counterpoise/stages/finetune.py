@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from counterpoise import attacks, checkpoints, devices, fitting, network, records, stacked, streams, train
+from counterpoise import attacks, checkpoints, devices, fitting, network, readers, records, stacked, streams, train
 from counterpoise.inputs import Inputs, resampled
 from counterpoise.network import Net
 from counterpoise.partial import Partial
@@ -56,7 +56,7 @@ def run(
         partial, table = Partial(out, spec["cell"]), Predictions(data)
         table.attacked = cfg["finetune"]["attack"]["steps"] > 0
         tensors: checkpoints.Tensors = {}
-        given = checkpoints.load(start / "model.safetensors")[0] if start else None
+        given = _pretrained(start, seeds) if start else None
 
         def begun(seed: int) -> tuple[Inputs, Prepared | None]:
             inputs = Inputs(cfg, data, sample, seed, device)
@@ -88,6 +88,16 @@ def run(
         checkpoints.save(out / "model.safetensors", tensors)
         partial.publish_history(out / "history.jsonl")
         records.write(out / "predictions.parquet", lambda p: table.write(p, result["diverged"]))
+
+
+def _pretrained(start: Path, seeds: list[int]) -> checkpoints.Tensors:
+    """Return the tensors of a pretraining; raise Damaged if they lack a seed that did not diverge."""
+    path = start / "model.safetensors"
+    tensors, diverged = checkpoints.load(path)[0], readers.read_run(start)["diverged"]
+    for seed in seeds:
+        if str(seed) not in diverged and not checkpoints.under(f"{seed}/", tensors):
+            raise readers.Damaged(path, f"has no network of seed {seed}")
+    return tensors
 
 
 def _train_neural(

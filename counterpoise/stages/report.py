@@ -8,11 +8,12 @@ Writes `table.parquet` (the tidy measurements), `claims.json` (the verdicts, and
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from counterpoise import __version__, records, registry, tables
+from counterpoise import __version__, readers, records, registry, tables
 from counterpoise.errors import UserError
 from counterpoise.plan import RESULTS, Plan
 from counterpoise.records import Json
@@ -25,17 +26,20 @@ FOLDER = RESULTS / "report"
 
 
 def run(plan: Plan, name: str) -> None:
-    """Write the report of the study whose report cell is `name`; Snakemake calls this when all cells are there."""
+    """Write the report of the study whose report cell is `name`; Snakemake calls this when all cells are there.
+
+    Raises UserError if one is missing, or a file that the report rests on is damaged.
+    """
     study = next((s for s in plan.studies.values() if s["report"] == name), None)
     if study is None:
         raise UserError(f"no study of the plan has the report cell '{name}'; `snakemake -n` makes a new plan")
-    _write(plan, study, FOLDER / name)
+    _write(plan, study, FOLDER / name, whole=True)
     shutil.rmtree(_partial_folder(study), ignore_errors=True)
 
 
 def partial(plan: Plan, name: str) -> Path:
     """Write what can be written of `<study>.<scale>`, its gaps named, and return the page."""
-    return _write(plan, plan.studies[name], _partial_folder(plan.studies[name]))
+    return _write(plan, plan.studies[name], _partial_folder(plan.studies[name]), whole=False)
 
 
 def page_of(study: Json) -> Path | None:
@@ -44,17 +48,36 @@ def page_of(study: Json) -> Path | None:
     return whole if whole.exists() else part if part.exists() else None
 
 
+def document_of(study: Json) -> Json | None:
+    """Return the claims of the newest page of a study; None where there is none, or they cannot be read (it says so).
+
+    Another run may be writing them just now: then there are none for a moment.
+    """
+    html = page_of(study)
+    if html is None or not (path := html.with_name("claims.json")).exists():
+        return None
+    try:
+        return readers.read_json(path)
+    except readers.Damaged as fault:
+        print(f"note: {fault}", file=sys.stderr)
+        return None
+
+
 def _partial_folder(study: Json) -> Path:
     return FOLDER / f"{study['name']}.{study['scale']}-partial"
 
 
-def _write(plan: Plan, study: Json, folder: Path) -> Path:
+def _write(plan: Plan, study: Json, folder: Path, *, whole: bool) -> Path:
+    """Write a page and what it rests on; a `whole` one is refused where a cell is missing or a file is damaged."""
     from counterpoise.report import study_page
 
-    with records.lock(folder):
+    with records.job(folder, {"stage": "report", "cell": study["report"]}, {}):
         found = tables.rows(plan, study)
         table = tables.measurements(found, study)
         document = judge(plan, study, found, table)
+        if whole and (lacking := [gap for gap in document["gaps"] if gap["status"] == "missing"]):
+            first = " ".join(lacking[0][key] for key in ("stage", "cell", "seeds"))
+            raise UserError(f"report of {study['name']}.{study['scale']}: {first}: {lacking[0]['reason']}")
         html = study_page.render(study, document, found, table)
         records.write(folder / "table.parquet", lambda path: table.to_parquet(path, index=False))
         records.write_json(folder / "claims.json", document)
@@ -133,8 +156,8 @@ def _settings(study: Json, found: list[tables.Row]) -> dict[str, str]:
     shapes: dict[str, str] = {}
     for _, stages in found:
         path = stages["preprocess"].folder / "meta.json"
-        if path.exists():
-            meta = records.read_json(path)
+        if stages["preprocess"].status == "done" and path.exists():
+            meta = readers.read_json(path)
             size = (
                 " × ".join(map(str, meta["shape"][1:])) if meta["kind"] == "image" else f"{meta['shape'][0]} features"
             )
@@ -194,10 +217,9 @@ def _listing(study: Json) -> dict[str, Any]:
     """Return a study's line of the overview."""
     about = {"key": key_of(study), "name": study["name"], "scale": study["scale"], "title": study["title"]}
     about |= {"paper": study["source"]["paper"], "seeds": len(study["seeds"])}
-    html = page_of(study)
-    if html is None or not (path := html.with_name("claims.json")).exists():
+    html, document = page_of(study), document_of(study)
+    if html is None or document is None:
         return about | {"link": None, "counts": {}, "state": "not computed"}
-    document = records.read_json(path)
     gaps = len(document["gaps"])
     diverged = sum(entry["k"] for entry in document["diverged"])
     state = f"incomplete: {gaps} missing or failed" if gaps else "complete"

@@ -24,7 +24,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from counterpoise import records, registry, streams
+from counterpoise import readers, records, registry, streams
 from counterpoise.errors import ImpossibleCell, UserError, nearest
 from counterpoise.splits._rank import rank
 
@@ -67,8 +67,8 @@ def run(cfg: dict[str, Any], *, data: Path, seeds: list[int], out: Path, spec: d
     }
     with records.job(out, spec, empty):
         records.require_parents([data])
-        x, y_N = (np.load(data / f"{part}.npy", mmap_mode="r") for part in ("train_x", "train_y"))
-        meta = records.read_json(data / "meta.json")
+        x, y_N = (readers.read_array(data / f"{part}.npy", mapped=True) for part in ("train_x", "train_y"))
+        meta = readers.read_json(data / "meta.json")
         classes, values_N = len(meta["classes"]), split_column(cfg, meta, x)
         tables: list[pa.Table] = []
         statistics: dict[str, Any] = {}
