@@ -23,6 +23,7 @@ from pydantic import TypeAdapter
 
 from counterpoise import claims, config, registry, study
 from counterpoise.cli import parser
+from counterpoise.errors import UserError
 from counterpoise.readers import read_json
 
 CLAIM_KEYS = {
@@ -239,7 +240,10 @@ def schema() -> str:
 
 
 def field_docs(cls: type) -> dict[str, str]:
-    """Return the docstring under each field of a dataclass, those of its bases included."""
+    """Return the docstring under each field of a dataclass, those of its bases included.
+
+    Raises UserError for a field without one.
+    """
     found: dict[str, str] = {}
     for owner in reversed(cls.__mro__[:-1]):
         body = ast.parse(textwrap.dedent(inspect.getsource(owner))).body[0].body  # type: ignore[attr-defined]
@@ -250,6 +254,8 @@ def field_docs(cls: type) -> dict[str, str]:
                 and isinstance(after.value, ast.Constant)
             ):
                 found[node.target.id] = " ".join(str(after.value.value).split())  # type: ignore[union-attr]
+    if without := [f.name for f in dataclasses.fields(cls) if f.name not in found]:
+        raise UserError(f"{cls.__module__}.{cls.__name__}: `{without[0]}` has no docstring on the line under it")
     return found
 
 

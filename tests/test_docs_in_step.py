@@ -1,5 +1,6 @@
 """Generated files are what the code and the lock would write now, and the schema accepts exactly what is meant."""
 
+import dataclasses
 import json
 import re
 
@@ -7,6 +8,7 @@ import jsonschema
 import pytest
 
 from counterpoise import claims, devtools, documents, registry, study
+from counterpoise.errors import UserError
 from counterpoise.report import words
 from counterpoise.yaml_files import read_yaml
 
@@ -61,3 +63,14 @@ def test_the_schema_refuses_a_fault(key, value):
     content = read_yaml(next(iter(study.available().values()))) | {key: value}
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(content, SCHEMA)
+
+
+def test_an_option_without_its_docstring_is_named():
+    @dataclasses.dataclass(frozen=True)
+    class Method:
+        epsilon: float = 1.0
+        """Weight of the added term."""
+        tau: float = 1.0
+
+    with pytest.raises(UserError, match="Method: `tau` has no docstring on the line under it"):
+        documents.field_docs(Method)

@@ -44,8 +44,15 @@ def test_links_resolve(page):
 def test_files_that_are_named_exist():
     """A path between backticks, from the top of the project or of the package, is that of a file or folder."""
     missing = []
-    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "benchmarks").glob("*.md")):
-        for path in re.findall(r"`((?:counterpoise|config|docs|tests|rules|benchmarks|published|profiles|envs)/[\w./-]*)`", text_of(page)):
+    for page in (
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        *(ROOT / "docs").glob("*.md"),
+        *(ROOT / "benchmarks").glob("*.md"),
+    ):
+        for path in re.findall(
+            r"`((?:counterpoise|config|docs|tests|rules|benchmarks|published|profiles|envs)/[\w./-]*)`", text_of(page)
+        ):
             if path not in WRITTEN and not (ROOT / path).exists():
                 missing.append(f"{page.relative_to(ROOT)}: {path}")
     assert missing == []
