@@ -129,7 +129,8 @@ class _Reader:
     def choice(self, key: str, valid: Collection[str], what: str, value: Any = None) -> str:
         value = self.raw.get(key) if value is None else value
         if not isinstance(value, str) or value not in valid:
-            self.fault(key, f"{what}{nearest(value, valid)}", value)
+            listed = "`counterpoise names metrics`" if key == "metric" else ""
+            self.fault(key, f"{what}{nearest(value, valid, listed)}", value)
         return value
 
     def number(self, key: str, low: float, high: float, value: Any = None) -> float:

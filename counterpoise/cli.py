@@ -39,7 +39,7 @@ class Parser(argparse.ArgumentParser):
 
     def _check_value(self, action: argparse.Action, value: str) -> None:
         if action.choices is not None and value not in action.choices:
-            raise UserError(f"unknown {action.dest} '{value}'{nearest(value, action.choices)}")
+            raise UserError(f"unknown {action.dest} '{value}'{nearest(value, action.choices, f'`{self.prog} --help`')}")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -117,6 +117,15 @@ def parser() -> argparse.ArgumentParser:
         "computed, or will run because files are missing.",
         "counterpoise why <cell>\ncounterpoise why results/finetune/<cell>",
         _cell,
+    )
+    add(
+        "names",
+        "commands.names:names",
+        "list every valid name of a kind",
+        "List the studies, bases, metrics, or methods of a kind (losses, samplers, models ...), one a line; without a\n"
+        "kind, the kinds. What each method does: docs/methods.md.",
+        "counterpoise names\ncounterpoise names losses\ncounterpoise names studies",
+        _kind,
     )
     add(
         "new",
@@ -284,6 +293,10 @@ def _target(command: argparse.ArgumentParser) -> None:
 
 def _data_set(command: argparse.ArgumentParser) -> None:
     command.add_argument("dataset", help="the name of its file in counterpoise/datasets/")
+
+
+def _kind(command: argparse.ArgumentParser) -> None:
+    command.add_argument("kind", nargs="?", help="a kind of method, or studies, bases or metrics")
 
 
 def _cell(command: argparse.ArgumentParser) -> None:

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, get_args, get_type_hints
 from annotated_types import Ge, Gt, Interval
 
 from counterpoise import registry
-from counterpoise.errors import UserError, nearest
+from counterpoise.errors import UserError, nearest, some
 
 Config = dict[str, Any]
 Steps = Annotated[int, Ge(1)]
@@ -229,7 +229,7 @@ def mapping(raw: Any, where: str, valid: Iterable[str]) -> None:
         raise UserError(f"{where}: expected a mapping, found {shown(raw)}")
     for key in raw:
         if key not in valid:
-            raise UserError(f"{where}: unknown key '{key}'{nearest(key, valid)}")
+            raise UserError(f"{where}: unknown key '{key}'{nearest(key, valid, 'docs/configuration.md')}")
 
 
 def normalise(raw: Any, where: str, schema: type = Recipe) -> Config:
@@ -286,7 +286,7 @@ def resolve(raw: Config, where: str, schema: type = Recipe, known: Known | None 
         hint, kind = hints[f.name], f.metadata.get("kind")
         if kind:
             if f.name not in raw:
-                raise UserError(f"{where}: missing key '{f.name}' (one of: {', '.join(registry.names(kind))})")
+                raise UserError(f"{where}: missing key '{f.name}' (one of: {some(registry.names(kind))})")
             spec = raw[f.name]
             if (id(spec), kind) not in known:
                 known[id(spec), kind] = spec, _resolve_method(spec, kind, place)
@@ -327,7 +327,9 @@ def _options(spec: Config, kind: str, place: str) -> Config:
         if key == "name":
             continue
         if key not in valid:
-            raise UserError(f"{place}: {spec['name']} has no option '{key}'{nearest(key, valid)}")
+            raise UserError(
+                f"{place}: {spec['name']} has no option '{key}'{nearest(key, valid, 'docs/configuration.md')}"
+            )
         if inner := registry.nested_kinds(kind, spec["name"]).get(key):
             checked[key] = {"name": option} if isinstance(option, str) else option
             if not isinstance(checked[key], dict) or "name" not in checked[key]:

@@ -2,9 +2,12 @@
 
 import re
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
+
+FEW = 12  # names that a message lists
+LONGEST = 100  # characters of a name that are compared
 
 
 class UserError(Exception):
@@ -41,12 +44,30 @@ def recorded(what: str) -> Iterator[None]:
         raise ImpossibleCell(f"{what}: {type(reason).__name__}: {' '.join(str(reason).split())}") from reason
 
 
-def nearest(name: object, valid: Iterable[str]) -> str:
-    """Return the tail of an error message: the closest valid name, then all of them."""
+def closest(name: object, valid: Iterable[str]) -> str:
+    """Return the middle of an error message: the closest valid name, if any is close."""
+    close = get_close_matches(str(name)[:LONGEST], [str(v) for v in valid], n=1, cutoff=0.5)
+    return f"; did you mean '{close[0]}'?" if close else ""
+
+
+def nearest(name: object, valid: Iterable[str], listed: str = "") -> str:
+    """Return the tail of an error message: the closest valid name, then all of them where they are few.
+
+    Where they are many, the two next closest, how many there are and what lists them: `listed`, a command or a page.
+    """
     choices = sorted(str(v) for v in valid)
-    close = get_close_matches(str(name), choices, n=1, cutoff=0.5)
-    hint = f"; did you mean '{close[0]}'?" if close else ""
-    return f"{hint} (valid: {', '.join(choices) or 'none'})"
+    if len(choices) <= FEW:
+        return f"{closest(name, choices)} (valid: {', '.join(choices) or 'none'})"
+    others = get_close_matches(str(name)[:LONGEST], choices, n=3, cutoff=0.5)[1:]
+    near = f"or {', '.join(map(repr, others))}; " if others else ""
+    count = f"{listed} lists all {len(choices):,}" if listed else f"{len(choices):,} are valid"
+    return f"{closest(name, choices)} ({near}{count})"
+
+
+def some(names: Collection[str]) -> str:
+    """Return names for an error message, the first few where they are many."""
+    rest = len(names) - FEW
+    return ", ".join(list(names)[:FEW]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def told_of(error: UserError | OSError) -> tuple[str, int]:

@@ -15,9 +15,8 @@ def run(stage: str, name: str, block: str | None) -> int:
     plan = planning.read()
     cell = plan.cells.get(name)
     if cell is None or cell.stage != stage:
-        raise UserError(
-            f"no {stage} cell '{name}' in {planning.RESULTS / 'plan.json'}{nearest(name, plan.cells)[:200]}"
-        )
+        close = nearest(name, plan.cells, "`counterpoise show <study>`")
+        raise UserError(f"no {stage} cell '{name}' in {planning.RESULTS / 'plan.json'}{close}")
     if stage == "report":
         from counterpoise.stages import report
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from counterpoise import values
-from counterpoise.errors import nearest
+from counterpoise.errors import closest
 from counterpoise.records import Json
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def encoded(frame: pd.DataFrame, about: Json) -> tuple[np.ndarray, list[str], li
 
 def _hint(name: str, strange: list[str]) -> str:
     same = [other for other in strange if other.lower() == name.lower()]
-    return f"; did you mean '{same[0]}'?" if same else nearest(name, strange).partition(" (valid")[0]
+    return f"; did you mean '{same[0]}'?" if same else closest(name, strange)
 
 
 def _codes(held: pd.Series, column: Json, faults: list[str], notes: list[str]) -> np.ndarray:

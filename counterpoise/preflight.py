@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from counterpoise import plan as planning
 from counterpoise import registry, status, study
 from counterpoise.config import Attack, Config
-from counterpoise.errors import ImpossibleCell, UserError, nearest
+from counterpoise.errors import ImpossibleCell, UserError, nearest, some
 from counterpoise.readers import SHAPES, Damaged, read_json
 from counterpoise.records import digest, write_json
 
@@ -100,9 +100,11 @@ def check_kind(about: dict[str, Any], where: str) -> None:
     if name in metrics.names(not has_target):
         raise UserError(
             f"{where}, primary.metric: {name} is measured of {'classes' if has_target else 'a target'}, and "
-            f"{kinds[has_target]} has {'a target' if has_target else 'classes'}; one of: {', '.join(known)}"
+            f"{kinds[has_target]} has {'a target' if has_target else 'classes'}; one of: {some(known)}"
         )
-    raise UserError(f"{where}, primary.metric: unknown metric '{name}'{nearest(name, known)}")
+    raise UserError(
+        f"{where}, primary.metric: unknown metric '{name}'{nearest(name, known, '`counterpoise names metrics`')}"
+    )
 
 
 PLAIN = {  # what a regression leaves as it is: all of it is about classes
@@ -122,7 +124,7 @@ def check_target(recipe: Config, seeds: list[int], where: str) -> None:
     what, other = ("a target", "classes") if has_target else ("classes", "a target")
 
     def refuse(key: str, name: str, valid: list[str]) -> None:
-        raise UserError(f"{where}, {key}: {name} is for {other}, and {data} has {what}; one of: {', '.join(valid)}")
+        raise UserError(f"{where}, {key}: {name} is for {other}, and {data} has {what}; one of: {some(valid)}")
 
     def suited(kind: str, mark: str) -> list[str]:
         return [name for name in registry.names(kind) if hasattr(registry.method(kind, name), mark) == has_target]
@@ -147,7 +149,7 @@ def check_target(recipe: Config, seeds: list[int], where: str) -> None:
     sampler = recipe["sample"]["name"]
     if hasattr(registry.method("samplers", sampler), "resample"):
         draws = [n for n in registry.names("samplers") if hasattr(registry.method("samplers", n), "draw")]
-        raise UserError(f"{where}, sample: {sampler} makes rows, and none has a target; one of: {', '.join(draws)}")
+        raise UserError(f"{where}, sample: {sampler} makes rows, and none has a target; one of: {some(draws)}")
     for key, value in (
         ("label_noise", recipe["label_noise"]),
         ("finetune.inner.folds", recipe["finetune"]["inner"]["folds"]),
@@ -266,7 +268,7 @@ def check_classical(recipe: Config, model: Any, where: str) -> None:
         if not hasattr(registry.method("losses", loss["name"]), "weights"):
             raise UserError(
                 f"{where}, finetune.loss: {name} is fitted by its own loss; of losses it takes the class weights, "
-                f"and {loss['name']} has none (those that do: {', '.join(weighted)})"
+                f"and {loss['name']} has none (those that do: {some(weighted)})"
             )
         if not getattr(model, "weighted", True):
             raise UserError(f"{where}, finetune.loss: {name} takes no class weights; resample, or move the threshold")

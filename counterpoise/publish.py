@@ -15,6 +15,7 @@ from counterpoise.errors import UserError, nearest
 from counterpoise.plan import RESULTS, Plan
 from counterpoise.records import Json
 from counterpoise.report import page, words
+from counterpoise.study import LISTED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,7 +55,7 @@ def publish(plan: Plan, name: str, *, allow_dirty: bool = False, folder: Path = 
     was computed from a tree with uncommitted changes; with `allow_dirty` the file says so instead.
     """
     if name not in plan.studies:
-        raise UserError(f"publish: no study '{name}' in the plan{nearest(name, plan.studies)}")
+        raise UserError(f"publish: no study '{name}' in the plan{nearest(name, plan.studies, LISTED)}")
     study = plan.studies[name]
     report = RESULTS / "report" / study["report"]
     if not (report / "claims.json").exists():

@@ -57,7 +57,7 @@ def method(kind: str, name: str) -> type[Any]:
 def unchecked(kind: str, name: str) -> Any:
     """Return the `Method` class of a file as it is, None if there is none; raise UserError for an unknown name."""
     if name not in names(kind):
-        raise UserError(f"unknown {kind} method '{name}'{nearest(name, names(kind))}")
+        raise UserError(f"unknown {kind} method '{name}'{nearest(name, names(kind), f'`counterpoise names {kind}`')}")
     return getattr(importlib.import_module(f"counterpoise.{kind}.{name}"), "Method", None)
 
 

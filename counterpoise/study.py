@@ -32,6 +32,7 @@ from counterpoise.errors import UserError, nearest
 from counterpoise.yaml_files import read_yaml
 
 CONFIG = Path("config")
+LISTED = "`counterpoise names studies`"
 SEEDS = 10_000
 POINTS = 10_000
 RECIPES = 20_000  # cases times points
@@ -240,7 +241,7 @@ def select(wanted: str | list[str], config: Path = CONFIG) -> list[str]:
         found = [n for n in known if n == word or n.split("_", 1)[0] == word or word == "all"]
         if not found:
             keys = {n.split("_", 1)[0] for n in known}
-            raise UserError(f"unknown study '{word}' in {config / 'studies'}{nearest(word, keys | set(known))}")
+            raise UserError(f"unknown study '{word}' in {config / 'studies'}{nearest(word, keys | set(known), LISTED)}")
         chosen += [n for n in found if n not in chosen]
     return chosen
 
@@ -347,13 +348,19 @@ def _num_claims(name: str, scale: str, config: Path) -> int:
     return len(_present(raw, "claims", patch, dict.fromkeys(patch["only"] or raw["cases"])))
 
 
+def bases(config: Path = CONFIG) -> set[str]:
+    """Return the names of all bases; raise UserError for a file whose name no base may have."""
+    found = {path.stem for path in (config / "bases").glob("*.yaml")}
+    for name in found:
+        names.check(name, "base", str(config / "bases"), "name the file '{}.yaml'")
+    return found
+
+
 def read_base(name: str, config: Path, where: str) -> tuple[int, Config]:
     """Return the block length and the partial recipe of a base."""
-    known = {p.stem for p in (config / "bases").glob("*.yaml")}
-    for each in known:
-        names.check(each, "base", str(config / "bases"), "name the file '{}.yaml'")
+    known = bases(config)
     if name not in known:
-        raise UserError(f"{where}, base: unknown base '{name}'{nearest(name, known)}")
+        raise UserError(f"{where}, base: unknown base '{name}'{nearest(name, known, '`counterpoise names bases`')}")
     path = config / "bases" / f"{name}.yaml"
     raw = read_yaml(path)
     mapping(raw, str(path), ["block", *(f.name for f in fields(Recipe))])

@@ -10,8 +10,9 @@ import pytest
 import small_project
 
 from counterpoise import names, study, tuning
+from counterpoise import plan as planning
 from counterpoise.__main__ import main
-from counterpoise.errors import UserError
+from counterpoise.errors import UserError, nearest
 from counterpoise.yaml_files import BYTES, DEPTH, VALUES, read_yaml
 
 BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
@@ -209,3 +210,49 @@ def test_a_file_of_choices_is_checked_as_every_other(text, expected, tmp_path):
 )
 def test_what_snakemake_is_given_is_checked_as_the_file_is(given, expected, project):
     assert expected in message_of(study.settings, given, project / "config")
+
+
+MANY = [f"method_{i}" for i in range(40)]
+
+
+@pytest.mark.parametrize(
+    ("name", "valid", "listed", "expected"),
+    [
+        ("smaal", ["small", "smoke"], "", "; did you mean 'small'? (valid: small, smoke)"),
+        ("x", [], "", " (valid: none)"),
+        ("metod_7", MANY, "", "; did you mean 'method_7'? (or 'method_37', 'method_27'; 40 are valid)"),
+        ("metod_7", MANY, "`x`", "; did you mean 'method_7'? (or 'method_37', 'method_27'; `x` lists all 40)"),
+        ("zzz", MANY, "`x`", " (`x` lists all 40)"),
+        ("z" * 10**6, MANY, "`x`", " (`x` lists all 40)"),
+    ],
+)
+def test_of_many_names_the_three_nearest_are_shown_and_what_lists_them(name, valid, listed, expected):
+    assert nearest(name, valid, listed) == expected
+
+
+@pytest.mark.parametrize("kind", ["losses", "studies", "bases", "metrics"])
+def test_names_are_listed_by_kind(kind, capsys):
+    assert main(["names", kind]) == 0
+    listed = capsys.readouterr().out.split()
+    assert listed == sorted(set(listed))
+    usual = {"losses": "focal", "studies": "buda2018_ratio", "bases": "digits_mlp", "metrics": "balanced_accuracy"}
+    assert usual[kind] in listed
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["names", "lose"], "unknown kind 'lose'; did you mean 'losses'? (`counterpoise names` lists all 20)"),
+        (["export", "x", "--to", "y"], "no study 'x' in config/studies (`counterpoise names studies` lists all"),
+        (["plan", "--studies", "buda201"], "did you mean 'buda2018'? (or 'buda2018_"),
+        (["synthesise", "--scale", "../x"], "synthesise: scale '../x': expected a letter"),
+        (["finetune", "$(id)", "seeds-00-04"], "no finetune cell '$(id)' in"),
+    ],
+)
+def test_a_command_names_what_is_near_and_what_lists_the_rest(words, expected, capsys, monkeypatch):
+    monkeypatch.setattr(planning, "read", planning.Plan)
+    assert main(words) == 2
+    message = capsys.readouterr().err
+    assert expected in message
+    assert message.count("\n") == 1
+    assert len(message) < 200

@@ -26,7 +26,9 @@ def export(options: argparse.Namespace) -> int:
 
     name, _, scale = options.study.partition(".")
     if name not in study.available():
-        raise UserError(f"no study '{name}' in {study.CONFIG / 'studies'}{nearest(name, study.available())}")
+        raise UserError(
+            f"no study '{name}' in {study.CONFIG / 'studies'}{nearest(name, study.available(), study.LISTED)}"
+        )
     scale = scale or study.scales(name)[-1]
     plan = planning.make([name], scale)
     preflight.check_study(plan.studies[f"{name}.{scale}"])

@@ -12,7 +12,7 @@ from counterpoise import plan as planning
 from counterpoise import status, study
 from counterpoise.commands.plan import stages as stage_table
 from counterpoise.commands.text import counted, duration, table
-from counterpoise.errors import UserError, nearest
+from counterpoise.errors import UserError, closest
 from counterpoise.readers import Damaged
 
 SHOWN = 10  # matches listed when a name is ambiguous
@@ -75,7 +75,7 @@ def find(words: str, plan: planning.Plan) -> str:
             f"'{words}' is the beginning of {counted(len(found), 'cell')}; give more of the name or "
             "the hash at its end, or look it up with `counterpoise show <study>.<scale>`"
         )
-    close = nearest(name, plan.cells).partition(" (valid")[0]
+    close = closest(name, plan.cells)
     raise UserError(f"no cell '{words}' in any study{close}; `counterpoise show <study>` lists the cells of a study")
 
 
