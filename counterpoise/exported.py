@@ -49,7 +49,10 @@ class Model:
         if self.transform is None:
             mean, std = (np.array(self.about[key], np.float32) for key in ("mean", "std"))
             x = (x.astype(np.float32) - mean) / std
-        return fitting.logits_of(self.estimator, x, len(self.classes), self.about["floor"])
+        try:
+            return fitting.logits_of(self.estimator, x, len(self.classes), self.about["floor"])
+        except ImpossibleCell as reason:
+            raise UserError(str(reason)) from None
 
     def _network_logits(self, x: np.ndarray) -> np.ndarray:
         from counterpoise.pretraining.supervised import scores
@@ -86,7 +89,7 @@ def corrected(about: Json, evidence: checkpoints.Tensors, logits_BC: torch.Tenso
 
 def threshold_of(about: Json, evidence: checkpoints.Tensors, positive: int) -> float | None:
     """Return the probability of the positive class above which it is said; None where no one threshold does it."""
-    low, high = -50.0, 50.0
+    low, high = -700.0, 50.0  # smaller probabilities are no float64; greater ones are 1
 
     def at(margin: float) -> tuple[bool, float]:
         logits = torch.zeros(1, 2, dtype=torch.float64)

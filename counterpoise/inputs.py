@@ -82,11 +82,12 @@ class Inputs:
         used = [d for d, column in enumerate(self.raw_columns) if column.name != left_out]
         if hasattr(self.method, "fit"):
             given = (self.raw_pool[ids][:, used], tuple(self.raw_columns[d] for d in used))
-            if getattr(self.method, "supervised", False):
-                fitted = self.method.fit(*given, self.pool_t[ids], self.seed)
+            supervised = getattr(self.method, "supervised", False)
+            targets = (self.pool_t[ids], self.seed) if supervised else ()
+            with recorded(f"preprocessing {type(self.method).__module__.rpartition('.')[2]}"):
+                fitted = self.method.fit(*given, *targets)
+            if supervised:
                 self.made_of_training = fitted.made_of_training
-            else:
-                fitted = self.method.fit(*given)
             return lambda x: fitted(x[:, used]), fitted.columns
         rows = self._plain(self.raw_pool)
         columns = self.raw_columns if self.raw_pool.ndim == 2 else ()

@@ -3,6 +3,8 @@
 .venv/bin/python -m pytest -n 0 tests/test_ranks.py
 """
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -11,12 +13,17 @@ from sklearn.datasets import load_digits
 from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.model_selection import train_test_split
 
-from counterpoise import errors, fitting, registry
+from counterpoise import errors, fitting, records, registry
 from counterpoise.errors import ImpossibleCell, UserError
+from counterpoise.exported import Model, threshold_of
+from counterpoise.inputs import Inputs
+from counterpoise.models._boosting import Vote
 from counterpoise.models._logs import SMALLEST, log_probability
 from counterpoise.models._ordinal import Ordinal
 from counterpoise.rebalancing import log_odds
 from counterpoise.registry import build
+from tests.test_tables_core import recipe
+from tests.test_tables_core import table as tabled
 
 CLASSICAL = [
     n
@@ -125,8 +132,6 @@ def test_a_true_zero_and_a_class_never_seen_stand_at_the_floor():
 
 
 def test_the_search_ranks_several_classes_by_their_odds():
-    from types import SimpleNamespace
-
     y_N = np.array([0, 0, 1, 2])
     logits_NC = np.array([[0, -60, -90], [0, -50, -90], [0, -70, -90], [-90, -90, 0]], np.float32)
     inputs = SimpleNamespace(train=(np.arange(4), y_N), counts=torch.tensor([2, 1, 1]))
@@ -145,11 +150,12 @@ def test_boosting_on_rows_without_signal_gives_no_vote(name):
 
 
 def test_boosting_where_one_subset_has_no_signal_takes_the_others():
-    random = np.random.default_rng(1)
-    x_ND, y_N = random.normal(size=(40, 1)).round(), (np.arange(40) % 10 == 0).astype(int)
-    for seed in range(5):
-        probability_NC = model("easy_ensemble", n_estimators=20).fit(x_ND, y_N, seed).predict_proba(x_ND)
-        assert np.isfinite(probability_NC).all()
+    x_ND = np.repeat([0.0, 0.0, 1.0], [4, 16, 4])[:, None]
+    y_N = np.repeat([1, 0], [4, 20])
+    fitted = model("easy_ensemble", n_estimators=12).fit(x_ND, y_N, 0)
+    without = [isinstance(e, Vote) for e in fitted.estimators_]  # four of either class, all alike
+    assert 0 < sum(without) < 12
+    assert ranked(fitted, np.array([[0.0], [1.0]]))[0] > 0 > ranked(fitted, np.array([[0.0], [1.0]]))[1]
 
 
 class Raises:
@@ -183,3 +189,42 @@ def test_failures_of_the_machine_and_of_the_code_pass(reason):
     with pytest.raises(type(reason)) as found, errors.recorded("model odd"):
         Raises(reason).fit(None, None, 0)
     assert found.value is reason
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "method"), [("models", "gaussian_nb", "fit"), ("samplers", "smote", "resample")]
+)
+def test_a_cell_whose_library_raises_is_recorded_as_failed(kind, name, method, tmp_path, monkeypatch):
+    data, sample, _ = tabled(tmp_path, seeds=1)
+
+    def broken(*_):
+        raise np.linalg.LinAlgError("SVD did not\nconverge")
+
+    monkeypatch.setattr(registry.method(kind, name), method, broken)
+    cfg = recipe(model={"name": "gaussian_nb"}, sample={"name": "smote"}, preprocessing={"name": "typed_columns"})
+    with records.job(tmp_path / "out", {"seeds": [0]}, {}):
+        fitting.fit(cfg, Inputs(cfg, data, sample, 0))
+    run = records.read_json(tmp_path / "out" / "run.json")
+    assert run["status"] == "failed"
+    assert run["error"] == f"{kind[:-1]} {name}: LinAlgError: SVD did not converge"
+
+
+def test_what_an_exported_model_cannot_take_is_one_line(tmp_path):
+    x_ND, y_N = table()
+    held = SimpleNamespace(
+        transform=lambda x: x,
+        is_network=False,
+        estimator=model("gaussian_nb").fit(x_ND, y_N, 0),
+        classes=["a", "b"],
+        about={"floor": SMALLEST},
+    )
+    with pytest.raises(UserError, match="prediction of GaussianNB: ValueError: Input X contains NaN"):
+        Model.logits(held, np.full((2, 4), np.nan))
+
+
+def test_a_threshold_beyond_the_floor_is_found():
+    logits = torch.tensor([[0, -500.0], [0, -300.0], [0, -90.0], [0, -80.0]], dtype=torch.float64)
+    about = {"rebalancing": {"name": "tuned_threshold"}}
+    evidence = {"unique": torch.tensor([3, 2]), "seen": torch.tensor([3, 2])}
+    evidence |= {"val_logits": logits, "val_labels": torch.tensor([0, 0, 1, 1])}
+    assert np.log(threshold_of(about, evidence, 1)) == pytest.approx(-195, abs=1e-9)
