@@ -11,6 +11,7 @@ import fcntl
 import json
 import logging
 import os
+import re
 import shutil
 import sqlite3
 import sys
@@ -24,20 +25,23 @@ from typing import TYPE_CHECKING, Any
 from counterpoise import records, view
 from counterpoise.errors import UserError
 from counterpoise.plan import RESULTS, Plan
-from counterpoise.readers import Damaged
 from counterpoise.view import Block, Entry, Seed
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import DatasetInput, Param
 
-VERSION = 1  # raise it when runs should be written anew
+VERSION = 2  # raise it when runs should be written anew
 NEW = "NEW"  # created by this process: MLflow says RUNNING
 FINAL = (view.FINISHED, view.FAILED)
 SHARE = 0.01  # of one core, at most, for following a run
 KEY = ("case", "point", "seed")
 SQLITE = "sqlite:///"
-BATCH = 800  # values in one transaction, below MLflow's limit of 1,000 with parameters and tags
+BATCH, FEW = 800, 100  # metrics, and parameters or tags, in one transaction: MLflow takes 1,000 in all
+# What MLflow 3.17 takes: characters of a key (metric, parameter, tag), of a run's name, and of values.
+KEY_LENGTH, PARAMETER_LENGTH, TAG_LENGTH, NOTE_LENGTH, NAME_LENGTH = 250, 6000, 8000, 20_000, 250
+FORBIDDEN = re.compile(r"[^\w\-. /:]")
+OF_ONE_RUN = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_ALREADY_EXISTS")  # faults of a value, not of a store
 
 
 @dataclass
@@ -58,17 +62,25 @@ class Family:
     children: dict[int, Held] = field(default_factory=dict)
     complete: bool = False
 
+    def runs(self) -> list[Held]:
+        """Return all of them."""
+        return [*self.children.values(), *([self.parent] if self.parent else [])]
+
 
 def rebuild(plan: Plan, uri: str, studies: list[str] | None = None) -> int:
     """Write what the store at `uri` lacks of these studies (default: all of the plan); return how many runs changed.
 
-    Raises UserError if the store cannot be written, or if a live run is writing it.
+    Raises UserError if the store cannot be written, if a live run is writing it, or, after all others have been
+    written, for the runs that could not be.
     """
     with writer() as free:
         if not free:
             raise UserError("a live run is writing the MLflow view; run `counterpoise track` when it has ended")
         store = Store(uri)
-        return sum(store.mirror(plan, study) for study in studies or plan.studies)
+        changed = sum(store.mirror(plan, study) for study in studies or plan.studies)
+    if store.faults:
+        raise UserError(f"tracking: all was written but {', '.join(store.faults)}; the lines above say why")
+    return changed
 
 
 def follow(plan: Plan, uri: str, studies: list[str]) -> int:
@@ -93,7 +105,7 @@ def follow(plan: Plan, uri: str, studies: list[str]) -> int:
             for study in studies:
                 store.mirror(plan, study)
             if last:
-                return 0
+                return 1 if store.faults else 0
             ended.wait(max(2.0, (time.process_time() - spent) / SHARE))
 
 
@@ -133,26 +145,44 @@ class Store:
         with _named_faults(uri):
             self.client = _client(uri)
         self.experiments: dict[str, tuple[str, dict[tuple[str, str], Family]]] = {}
-        self.damaged: set[str] = set()
+        self.faults: dict[str, str] = {}  # study and run -> why it could not be written
 
     def mirror(self, plan: Plan, study: str) -> int:
-        """Write what the store lacks of a study; return how many runs were added or changed."""
-        with _named_faults(self.uri):
+        """Write what the store lacks of a study; return how many runs were added or changed.
+
+        A run that cannot be written is noted in `faults`, and the others are written.
+        """
+        changed = 0
+        with _named_faults(self.uri), self._noted(study):
             experiment, families = self._experiment(plan, study)
             entries = {(entry["case"], entry["point"]): entry for entry in plan.studies[study]["entries"]}
-            changed = 0
             for key in families.keys() - entries.keys():
                 changed += self._drop(families.pop(key))
             for key, entry in entries.items():
                 family = families.setdefault(key, Family())
-                if not family.complete:
-                    try:
+                with self._noted(f"{study} {_name(entry)}", family):
+                    if not family.complete:
                         changed += self._mirror_entry(plan, study, experiment, entry, family)
-                    except Damaged as fault:  # the other runs go on; `follow` comes here again and again
-                        if str(fault) not in self.damaged:
-                            print(f"not shown: {fault}", file=sys.stderr, flush=True)
-                        self.damaged.add(str(fault))
-            return changed
+        return changed
+
+    @contextlib.contextmanager
+    def _noted(self, run: str, family: Family | None = None) -> Iterator[None]:
+        """Note what is wrong with one run, in one line when it is first seen; let a fault of the store pass."""
+        try:
+            yield
+        except Exception as fault:
+            if _is_of_store(fault):
+                raise
+            why = str(fault).strip().partition("\n")[0] or type(fault).__name__
+            if self.faults.get(run) != why:
+                print(f"tracking: {run}: {why}", file=sys.stderr, flush=True)
+            self.faults[run] = why
+            if family is not None:
+                family.complete = False
+                for held in family.runs():  # a part may have been written
+                    held.logged = None
+        else:
+            self.faults.pop(run, None)
 
     def _mirror_entry(self, plan: Plan, study: str, experiment: str, entry: Entry, family: Family) -> int:
         """Bring the runs of a case at a grid point up to date."""
@@ -167,10 +197,10 @@ class Store:
             return changed
         about = {"study": study, "case": entry["case"], "point": entry["point"], "recipe": recipe}
         if family.parent is None:
-            name = " at ".join(filter(None, (entry["case"], entry["point"])))
             start = min(view.started(block) for block in found)
-            family.parent = self._create(experiment, start, {**about, "seed": "", "files": "", "mlflow.runName": name})
-            self.client.log_batch(family.parent.id, params=_parameters(family.parent, entry))
+            tags = {**about, "seed": "", "files": "", "mlflow.runName": _name(entry)}
+            family.parent = self._create(experiment, start, tags)
+            self._send(family.parent, params=_parameters(family.parent, entry))
             self.client.log_inputs(family.parent.id, [_data_set(plan, entry)])
         seeds = []
         for block in found:
@@ -199,22 +229,28 @@ class Store:
 
     def _log(self, entry: Entry, held: Held, seed: Seed) -> None:
         """Log what is new of a seed; the tag `files`, written with the last values, says that all are there."""
-        from mlflow.entities import Metric, RunTag
+        from mlflow.entities import Metric
 
         if held.logged is None:
             held.logged = self._logged(held)
-        now = _now()
-        new = [p for p in seed.curves if (p.name, p.step) not in held.logged]
-        values = [Metric(p.name, p.value, p.time or now, p.step) for p in new]
-        final = {k: v for k, v in seed.metrics.items() if (k, 0) not in held.logged}
-        values += [Metric(name, value, seed.end or now, 0) for name, value in final.items()]
-        while len(values) > BATCH:
-            self.client.log_batch(held.id, metrics=values[:BATCH])
-            values = values[BATCH:]
-        tags = [RunTag(key, value) for key, value in {**seed.tags, "files": seed.digest}.items()]
-        self.client.log_batch(held.id, metrics=values, params=_parameters(held, entry), tags=tags)
-        held.tags |= {**seed.tags, "files": seed.digest}
-        held.logged |= {(p.name, p.step) for p in new} | {(name, 0) for name in final}
+        now, end = _now(), seed.end or _now()
+        points = [(valid_key(p.name), p.value, p.time or now, p.step) for p in seed.curves]
+        points += [(valid_key(name), value, end, 0) for name, value in seed.metrics.items()]
+        new = [point for point in points if (point[0], point[3]) not in held.logged]
+        tags = {**seed.tags, "files": seed.digest}
+        self._send(held, [Metric(*point) for point in new], _parameters(held, entry), tags)
+        held.tags |= tags
+        held.logged |= {(name, step) for name, _, _, step in new}
+
+    def _send(self, held: Held, metrics: Any = (), params: Any = (), tags: dict[str, str] | None = None) -> None:
+        """Write values in as few transactions as MLflow's limits allow, the tags in the last of them."""
+        from mlflow.entities import RunTag
+
+        while len(metrics) > BATCH or len(params) > FEW:
+            self.client.log_batch(held.id, metrics[:BATCH], params[:FEW])
+            metrics, params = metrics[BATCH:], params[FEW:]
+        written = [RunTag(*tag) for tag in _valid_tags(tags or {}).items()]
+        self.client.log_batch(held.id, metrics, params, written)
 
     def _logged(self, held: Held) -> set[tuple[str, int]]:
         """Return the points that a run has which an earlier process left behind."""
@@ -223,7 +259,7 @@ class Store:
 
     def _mirror_parent(self, family: Family, found: list[Block], seeds: list[Seed], digest: str) -> int:
         """Bring the parent up to date: its state, and when all seeds are there their means and the figures."""
-        from mlflow.entities import Metric, RunTag
+        from mlflow.entities import Metric
 
         parent = family.parent
         assert parent is not None
@@ -235,19 +271,20 @@ class Store:
         end = max((seed.end or 0 for seed in seeds), default=0) or _now()
         if family.complete and parent.tags.get("files", "") != digest:
             means = view.summary([seed for seed in seeds if seed.metrics])
-            values = [Metric(name, value, end, len(seeds)) for name, value in means.items()]
+            values = [Metric(valid_key(name), value, end, len(seeds)) for name, value in means.items()]
             for name, figure in _figures(found).items():
                 self.client.log_figure(parent.id, figure, name)
             about = {**(seeds[-1].tags if seeds else {}), "seeds": str(len(seeds)), "files": digest}
             for one in ("block", "checkpoint", "failure"):
                 about.pop(one, None)
-            self.client.log_batch(parent.id, metrics=values, tags=[RunTag(k, v) for k, v in about.items()])
+            self._send(parent, values, tags=about)
             parent.tags |= about
         self._set_status(parent, status, end)
         return 1
 
     def _create(self, experiment: str, start: int, tags: dict[str, str]) -> Held:
-        return Held(self.client.create_run(experiment, start_time=start, tags=tags).info.run_id, NEW, tags, set())
+        run = self.client.create_run(experiment, start_time=start, tags=_valid_tags(tags))
+        return Held(run.info.run_id, NEW, tags, set())
 
     def _set_status(self, held: Held, status: str, end: int | None) -> None:
         if held.status == status or (held.status == NEW and status == view.RUNNING):
@@ -260,7 +297,7 @@ class Store:
 
     def _drop(self, family: Family) -> int:
         """Delete runs that the files no longer say."""
-        runs = [*family.children.values(), *([family.parent] if family.parent else [])]
+        runs = family.runs()
         for held in runs:
             self.client.delete_run(held.id)
         family.parent, family.children = None, {}
@@ -274,7 +311,10 @@ class Store:
         if held is None:
             about = plan.studies[study]
             note = f"{about['title']}\n\n{about['source']['paper']}"
-            tags = {"mlflow.note.content": note, "mlflow.experimentKind": "custom_model_development"}
+            tags = {
+                "mlflow.note.content": _valid_text(note, NOTE_LENGTH),
+                "mlflow.experimentKind": "custom_model_development",
+            }
             place = f"{self.artifacts.resolve().as_uri()}/{study}" if self.artifacts else None
             experiment = self.client.create_experiment(study, artifact_location=place, tags=tags)
         else:
@@ -306,12 +346,43 @@ def _now() -> int:
     return time.time_ns() // 1_000_000
 
 
+def valid_key(name: str) -> str:
+    """Return a name as MLflow takes it for a metric, a parameter or a tag, and no two names as the same.
+
+    MLflow takes letters and digits of any script, `_-. /:`, at most 250 characters, and nothing that as a path would
+    be another (`a//b`, `a/`, `../a`, nothing at all). Where a name has to be changed, a digest of it is added.
+    """
+    parts = ["_" if part in ("", ".", "..") else part for part in FORBIDDEN.sub("_", name).split("/")]
+    clean = "/".join(parts)
+    clean = "_" + clean[1:] if clean.startswith("..") else clean
+    if clean == name and len(name) <= KEY_LENGTH:
+        return name
+    mark = f"-{records.digest(name)[:8]}"
+    return clean[: KEY_LENGTH - len(mark)] + mark
+
+
+def _valid_text(value: str, length: int) -> str:
+    """Return a value that is not too long and that a database can hold."""
+    return value[:length].encode("utf-8", "replace").decode("utf-8")
+
+
+def _valid_tags(tags: dict[str, str]) -> dict[str, str]:
+    """Return tags as MLflow takes them; the name of a run is one."""
+    length = {"mlflow.runName": NAME_LENGTH}
+    return {valid_key(key): _valid_text(value, length.get(key, TAG_LENGTH)) for key, value in tags.items()}
+
+
+def _name(entry: Entry) -> str:
+    """Return what the parent run of a case at a grid point is called."""
+    return " at ".join(filter(None, (entry["case"], entry["point"])))
+
+
 def _parameters(held: Held, entry: Entry) -> list[Param]:
     """Return the recipe as parameters, for a run that may have none yet (the same value again is no fault)."""
     from mlflow.entities import Param
 
     flat = {} if held.tags["files"] else view.parameters(entry["recipe"])
-    return [Param(key, value[:6000]) for key, value in flat.items()]
+    return [Param(valid_key(key), _valid_text(value, PARAMETER_LENGTH)) for key, value in flat.items()]
 
 
 def _data_set(plan: Plan, entry: Entry) -> DatasetInput:
@@ -337,7 +408,7 @@ def _is_there(family: Family, digest: str) -> bool:
 
 def _stale(family: Family, found: list[Block], recipe: str) -> bool:
     """Tell whether the store holds something that cannot be added to: another recipe, or results made anew."""
-    runs = [*family.children.values(), *([family.parent] if family.parent else [])]
+    runs = family.runs()
     if any(held.tags["recipe"] != recipe for held in runs) or (runs and family.parent is None):
         return True
     digests = {block.digest for block in found}
@@ -396,6 +467,16 @@ def _client(uri: str) -> MlflowClient:
     client = MlflowClient(uri, registry_uri=uri)
     client.search_experiments(max_results=1)
     return client
+
+
+def _is_of_store(fault: Exception) -> bool:
+    """Tell whether a fault concerns the whole store, so that the next run would meet it too."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    if isinstance(fault, MlflowException):
+        return fault.error_code not in OF_ONE_RUN
+    return isinstance(fault, SQLAlchemyError)
 
 
 @contextlib.contextmanager

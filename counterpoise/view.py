@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +20,6 @@ from counterpoise.status import is_running
 Entry = dict[str, Any]
 CHAIN = ("preprocess", "sample", "pretrain", "finetune", "evaluate")
 CURVES = ("loss", "accuracy", "lr", "val_balanced_accuracy")
-FORBIDDEN = re.compile(r"[^\w\-. /:]")  # what the name of a metric may not contain
 # State of a run. "scheduled": something is there, the next job has not begun; "killed": cut off while training.
 RUNNING, FINISHED, FAILED, SCHEDULED, KILLED = "RUNNING", "FINISHED", "FAILED", "SCHEDULED", "KILLED"
 
@@ -189,7 +187,7 @@ def _metrics(block: Block) -> dict[int, dict[str, float]]:
             continue
         name = f"{row['split']}/{row['metric']}" + ("" if row["class"] is None else f".{row['class']}")
         name += "" if row["selection"] == "last" else f" {row['selection']}"
-        found.setdefault(row["seed"], {})[FORBIDDEN.sub("_", name)] = row["value"]
+        found.setdefault(row["seed"], {})[name] = row["value"]
     return found
 
 

@@ -71,8 +71,13 @@ def _train(block: str = "seeds-00-04", rows: int = 4, folder: str = "partial", s
     return out
 
 
-def _finish(block: str = "seeds-00-04", diverged: dict[str, Any] | None = None, **changes: Any) -> None:
-    """Write the files of a finished fine-tuning and evaluation."""
+def _finish(
+    block: str = "seeds-00-04",
+    diverged: dict[str, Any] | None = None,
+    classes: tuple[str, ...] = ("T-shirt/top (old)",),
+    **changes: Any,
+) -> None:
+    """Write the files of a finished fine-tuning and evaluation, with the recall of some classes."""
     out, seeds = _train(block, folder=""), range(int(block[6:8]), int(block[9:11]) + 1)
     shutil.rmtree(out / "partial", ignore_errors=True)
     run = {**RUN, "diverged": diverged or {}, **changes}
@@ -89,8 +94,8 @@ def _finish(block: str = "seeds-00-04", diverged: dict[str, Any] | None = None, 
         for seed in seeds
         for name, of, value in (
             ("accuracy", None, seed / 10),
-            ("recall", "T-shirt/top (old)", 0.5),
             ("auc", None, None),
+            *(("recall", label, 0.5) for label in classes),
         )
     ]
     columns = ["seed", "selection", "split", "metric", "class", "value"]
@@ -163,7 +168,7 @@ def test_a_finished_seed_is_a_child_with_everything(plan: Plan) -> None:
     assert sorted(curve, key=lambda row: row[1]) == [(1.0, 10), (0.5, 20), (1 / 3, 30), (0.25, 40)]
     values = {row[1]: row[2] for row in found["metrics"] if row[0] == child}
     assert values["test/accuracy"] == 0.3
-    assert values["test/recall.T-shirt/top _old_"] == 0.5
+    assert values[track.valid_key("test/recall.T-shirt/top (old)")] == 0.5
     assert "test/auc" not in values
     parent = {row[1]: row[2:] for row in found["metrics"] if row[0] == "baseline at mu=0.5"}
     assert parent["test/accuracy"] == (pytest.approx(0.2), 5)
@@ -263,3 +268,86 @@ def test_one_process_writes_at_a_time(plan: Plan) -> None:
         with pytest.raises(UserError, match="a live run is writing the MLflow view"):
             track.rebuild(plan, _uri())
     assert track.rebuild(plan, _uri()) == 0
+
+
+HOSTILE = (
+    "income (%)", "income [%]", "x" * 300, "x" * 301, "a/", "a//b", "/a", "../a", "..a", ".", "..", "", " ", "\n",
+    "naïve", "naïve\u0301", "名前", "💰", "\udcff", "$\\frac$", "'; drop table runs; --", "a\x00b",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("prefix", ["", "data.kinds.", "test/recall."])
+def test_every_name_becomes_one_that_mlflow_takes_and_no_other_has(prefix: str) -> None:
+    from mlflow.utils.validation import _validate_metric, _validate_param, _validate_tag
+
+    keys = [track.valid_key(prefix + name) for name in HOSTILE]
+    assert len(set(keys)) == len(HOSTILE)
+    for key in keys:
+        _validate_metric(key, 1.0, 0, 0)
+        _validate_param(key, "")
+        _validate_tag(key, "")
+        assert track.valid_key(key) == key
+    assert track.valid_key("test/recall.naïve 名前: T-shirt/top") == "test/recall.naïve 名前: T-shirt/top"
+
+
+def test_hostile_names_and_values_are_all_in_the_store(plan: Plan) -> None:
+    kinds = dict.fromkeys((*HOSTILE, *(f"column {i}" for i in range(250))), "number")
+    recipe = {**RECIPE, "data": {"name": "table", "kinds": kinds, "path": "p" * 7000, "target": "\udcff"}}
+    labels = tuple(name for name in HOSTILE if name != "\udcff")  # which Parquet does not hold
+    _finish(classes=labels, diverged={"2": {"reason": "why " * 5000}})
+    hostile = _plan([[0, 4]], recipe)
+    assert track.rebuild(hostile, _uri()) == 6
+    found = _dump()
+    assert len([1 for run, key, _ in found["params"] if run == "baseline seed 3" and key.startswith("data.kinds")]) == (
+        len(kinds)
+    )
+    recalls = [key for run, key, *_ in found["metrics"] if run == "baseline seed 3" and key.startswith("test/recall")]
+    assert len(set(recalls)) == len(labels)
+    values = {key: value for run, key, value in found["params"] if run == "baseline at mu=0.5"}
+    assert values["data.path"] == "p" * 6000
+    assert values["data.target"] == "?"
+    assert track.rebuild(hostile, _uri()) == 0
+
+
+def _two_cases(good: list[list[int]]) -> Plan:
+    """A plan of two cases, of which the first has its own fine-tuning."""
+    plan = _plan(good)
+    first, second = (dict(plan.studies[STUDY]["entries"][0], case=case) for case in ("bad", "good"))
+    first["finetune"], plan.cells["finetune-1"] = "finetune-1", plan.cells["finetune-0"]
+    plan.cells["finetune-1"] = Cell("finetune", "finetune-1", {}, {}, {}, "5ca1ab1e", good)
+    plan.studies[STUDY]["entries"] = [first, second]
+    plan.studies["other2000_digits.smoke"] = {**plan.studies[STUDY], "entries": [second]}
+    return plan
+
+
+def test_a_run_that_cannot_be_written_is_one_line_and_the_rest_goes_on(
+    plan: Plan, capsys: pytest.CaptureFixture[str]
+) -> None:
+    two = _two_cases([[0, 4]])
+    _finish()
+    out = Path("results/finetune/finetune-1/seeds-00-04/partial")
+    out.mkdir(parents=True)
+    (out / "history.jsonl").write_text("half a li\n")
+    with pytest.raises(UserError, match=rf"tracking: all was written but {STUDY} bad at mu=0.5; the lines above say"):
+        track.rebuild(two, _uri())
+    assert capsys.readouterr().err.count(f"tracking: {STUDY} bad at mu=0.5: ") == 1
+    assert {run for run in _dump()["runs"] if run.startswith("good")} == {
+        "good at mu=0.5",
+        *(f"good seed {i}" for i in range(5)),
+    }
+
+
+def test_a_live_view_goes_on_after_a_bad_run_and_says_so_once(
+    plan: Plan, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two = _two_cases([[0, 4]])
+    _finish()
+    store = track.Store(_uri())
+    real = view.blocks
+    monkeypatch.setattr(view, "blocks", lambda *given: 1 / 0 if given[2]["case"] == "bad" else real(*given))
+    assert [store.mirror(two, STUDY), store.mirror(two, STUDY)] == [6, 0]
+    assert capsys.readouterr().err == f"tracking: {STUDY} bad at mu=0.5: division by zero\n"
+    assert list(store.faults) == [f"{STUDY} bad at mu=0.5"]
+    monkeypatch.undo()
+    store.mirror(two, STUDY)
+    assert not store.faults
