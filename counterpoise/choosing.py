@@ -70,9 +70,10 @@ def overlap_of(study: Json) -> float:
 
 def ranking(study: Json, table: pd.DataFrame, found: list[tables.Row]) -> list[Standing]:
     """Return the contenders that are measured, the best mean first."""
-    from counterpoise.claims import COSTS
+    from counterpoise.claims import COSTS, bounds, difference
 
     metric = study["primary"]["metric"]
+    limits = bounds(metric)
     sign = -1 if metric in COSTS else 1
     values = {case: by_seed(table, case, metric) for case in contenders(study)}
     values = {case: held for case, held in values.items() if len(held)}
@@ -88,9 +89,8 @@ def ranking(study: Json, table: pd.DataFrame, found: list[tables.Row]) -> list[S
         differences = sign * (values[best][seeds] - held[seeds]).to_numpy()
         behind = (0.0, 0.0, 0.0) if case == best else interval(differences, overlap, ALPHA / max(1, len(values) - 1))
         tied = not behind[1] > 0 or behind[2] < margin
-        standings.append(
-            Standing(case, interval(held.to_numpy(), overlap), behind, tied, seconds.get(case, np.nan), second[case])
-        )
+        value, behind = within(limits, interval(held.to_numpy(), overlap)), within(difference(limits), behind)
+        standings.append(Standing(case, value, behind, tied, seconds.get(case, np.nan), second[case]))
     return sorted(standings, key=lambda s: (s.case != best, -round(sign * s.value[0], 9), -s.second))
 
 
@@ -110,6 +110,12 @@ def interval(values_N: np.ndarray, overlap: float, alpha: float = ALPHA) -> Inte
         return float(values_N[0]), np.nan, np.nan
     mean, low, high = st.t_interval(st.widened(values_N, overlap), alpha)
     return float(mean), float(low), float(high)
+
+
+def within(limits: tuple[float, float], held: Interval) -> Interval:
+    """Return a mean and its interval as it is shown: cut where what is measured ends. Decisions rest on the whole."""
+    mean, low, high = held
+    return mean, max(low, limits[0]), min(high, limits[1])  # NaN stays
 
 
 def training_seconds(found: list[tables.Row]) -> dict[str, float]:

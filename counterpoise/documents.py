@@ -12,7 +12,6 @@ import importlib
 import inspect
 import itertools
 import json
-import math
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -21,7 +20,7 @@ from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter
 
-from counterpoise import claims, config, registry, study
+from counterpoise import claims, config, numerals, registry, study
 from counterpoise.cli import parser
 from counterpoise.errors import UserError
 from counterpoise.readers import read_json
@@ -134,8 +133,7 @@ def verdicts(published: Path) -> str:
     rows = []
     for path, held in _published(published):
         for claim in held["claims"]:
-            low, high = claim["interval"] or (math.nan, math.nan)
-            effect = "" if claim["effect"] is None else f"{claim['effect']:+.3f} [{low:+.3f}, {high:+.3f}]"
+            effect = numerals.estimate(claim["effect"], claim["interval"], 3)
             link = f"[{held['study']}](../published/{path.stem}.md)"
             rows.append((claim["text"], f"**{claim['verdict']}**", effect, str(claim["n"]), claim["scope"], link))
     head = (

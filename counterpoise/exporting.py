@@ -30,6 +30,7 @@ from counterpoise import (
     tables,
     thresholds,
 )
+from counterpoise.claims import bounds
 from counterpoise.errors import UserError, nearest
 from counterpoise.records import Json
 from counterpoise.refitting import Refit, refit
@@ -147,7 +148,7 @@ def _expected(study: Json, table: Any, case: str) -> Json:
     found = {}
     for metric in table.loc[(table["case"] == case) & table["class"].isna(), "metric"].unique():
         values = choosing.by_seed(table, case, metric).to_numpy()
-        mean, low, high = choosing.interval(values, choosing.overlap_of(study))
+        mean, low, high = choosing.within(bounds(metric), choosing.interval(values, choosing.overlap_of(study)))
         if np.isfinite(mean):
             found[str(metric)] = {"mean": mean, "interval": [low, high] if np.isfinite(low) else None}
     return found

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from counterpoise import statistics as st
-from counterpoise.claims import Claim, full_names
+from counterpoise.claims import Claim, bounds, difference, full_names
 from counterpoise.errors import UserError, nearest
 
 ALPHA = 0.05
@@ -56,6 +56,8 @@ class Evidence:
     """What the values are of."""
     overlap: float = 0.0
     """Of seeds that resample one table: `statistics.widened` must be applied before any test."""
+    limits: tuple[float, float] = (-1.0, 1.0)
+    """The least and the largest effect that there can be, where an interval that is shown ends."""
 
     @property
     def n(self) -> int:
@@ -134,17 +136,31 @@ def _contrast(claim: Claim, wide: pd.DataFrame, rival: str | float) -> pd.DataFr
     return -difference if claim.lower_is_better else difference
 
 
-def _describe(label: str, values: np.ndarray) -> dict[str, Any]:
+def _limits(claim: Claim, rival: str | float) -> tuple[float, float]:
+    """Return the least and the largest difference of A and a rival, as `_contrast` signs it."""
+    if claim.transform != "none":
+        return -np.inf, np.inf
+    of = bounds(claim.metric, claim.selection, claim.split)
+    low, high = difference(of) if isinstance(rival, str) else (of[0] - rival, of[1] - rival)
+    return (-high, -low) if claim.lower_is_better else (low, high)
+
+
+def _describe(label: str, values: np.ndarray, limits: tuple[float, float]) -> dict[str, Any]:
     """Describe one grid point: effects there are shown, never tested."""
     if len(values) < 2:
         effect = float(values[0]) if len(values) else None
         return {"point": label, "effect": effect, "sd": None, "interval": None}
     mean, low, high = (float(x) for x in st.t_interval(values, ALPHA))
-    return {"point": label, "effect": mean, "sd": float(np.std(values, ddof=1)), "interval": [low, high]}
+    return {
+        "point": label,
+        "effect": mean,
+        "sd": float(np.std(values, ddof=1)),
+        "interval": st.limited(low, high, limits),
+    }
 
 
-def _by_point(difference: pd.DataFrame) -> list[dict[str, Any]]:
-    return [_describe(str(point), difference[point].to_numpy()) for point in difference]
+def _by_point(values: pd.DataFrame, limits: tuple[float, float]) -> list[dict[str, Any]]:
+    return [_describe(str(point), values[point].to_numpy(), limits) for point in values]
 
 
 def measure(
@@ -197,16 +213,18 @@ def _difference(claim: Claim, table: pd.DataFrame, seeds: Collection[int], resam
     arms = arms_of(claim, table, seeds)
     rival = claim.to if claim.form == "close" else claim.B
     assert not isinstance(rival, tuple)
-    difference = _contrast(claim, arms.wide, rival)
+    contrast, limits = _contrast(claim, arms.wide, rival), _limits(claim, rival)
     words = f"{rival} minus {claim.A}" if claim.lower_is_better else f"{claim.A} minus {rival}"
     if claim.form == "interaction":
-        difference = difference - _contrast(replace(claim, A=claim.C), arms.wide, claim.D)
+        contrast, limits = contrast - _contrast(replace(claim, A=claim.C), arms.wide, claim.D), difference(limits)
         other = f"{claim.D} minus {claim.C}" if claim.lower_is_better else f"{claim.C} minus {claim.D}"
         words = f"({words}) minus ({other})"
-    (values,), unit, overlap = _units(claim, [difference], arms.factors, resampling)
+    (values,), unit, overlap = _units(claim, [contrast], arms.factors, resampling)
+    per_point = _by_point(contrast, limits)
     if claim.form == "exists":
+        limits = (0.0, 1.0)
         values, words = (values >= claim.margin).astype(float), f"share of {unit} with {words} >= {claim.margin:g}"
-    return Evidence(values, words, _by_point(difference), arms.gaps, arms.diverged, unit=unit, overlap=overlap)
+    return Evidence(values, words, per_point, arms.gaps, arms.diverged, unit=unit, overlap=overlap, limits=limits)
 
 
 def _dominance(claim: Claim, table: pd.DataFrame, seeds: Collection[int], resampling: Resampling) -> Evidence:
@@ -222,7 +240,9 @@ def _dominance(claim: Claim, table: pd.DataFrame, seeds: Collection[int], resamp
     notes = [*arms.gaps, f"within {claim.margin:g} of the best at {kept} of {len(points)} grid points"]
     words = f"{claim.A} minus the best other ({claim.B[best]})"
     widely = kept >= DOMINATED * len(points)
-    return Evidence(values, words, _by_point(rivals[best]), notes, arms.diverged, widely, unit, overlap)
+    limits = _limits(claim, claim.B[best])
+    per_point = _by_point(rivals[best], limits)
+    return Evidence(values, words, per_point, notes, arms.diverged, widely, unit, overlap, limits)
 
 
 def _dependence(claim: Claim, table: pd.DataFrame, seeds: Collection[int]) -> Evidence:
@@ -250,7 +270,10 @@ def _dependence(claim: Claim, table: pd.DataFrame, seeds: Collection[int]) -> Ev
     order = np.arange(extent.nunique()) - (extent.nunique() - 1) / 2
     norm = np.linalg.norm(ranks, axis=1) * np.linalg.norm(order)
     rho = np.divide(ranks @ order, norm, out=np.zeros(len(ranks)), where=norm > 0)
-    per_point = [_describe(f"{claim.factor}={value:g}", optimum[value].to_numpy()) for value in optimum]
+    extent_of_levels = min(claim.levels.values()), max(claim.levels.values())
+    per_point = [
+        _describe(f"{claim.factor}={value:g}", optimum[value].to_numpy(), extent_of_levels) for value in optimum
+    ]
     return Evidence(-rho if claim.direction == "down" else rho, words, per_point, arms.gaps, arms.diverged)
 
 
@@ -273,7 +296,7 @@ def _ranking(
     table_of_pairs = pd.concat(kept, axis=1, join="inner") if kept else pd.DataFrame()
     notes = list(dict.fromkeys(notes)) + ([] if kept else ["gap: no published pair differs by more than noise"])
     signs = table_of_pairs.where(table_of_pairs.abs() > st.IDENTICAL, 0.0).apply(np.sign)
-    per_pair = [_describe(str(pair), signs.iloc[:, i].to_numpy()) for i, pair in enumerate(signs)]
+    per_pair = [_describe(str(pair), signs.iloc[:, i].to_numpy(), (-1.0, 1.0)) for i, pair in enumerate(signs)]
     words = f"mean Kendall tau over {len(kept)} published pairs"
     unit = "repetitions" if resampling.folds > 1 else "seeds"
     return Evidence(signs.mean(axis=1).to_numpy(), words, per_pair, notes, diverged, unit=unit)

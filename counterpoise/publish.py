@@ -10,11 +10,11 @@ from math import isfinite, nan, prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from counterpoise import digests, readers, records, registry, status, tables
+from counterpoise import digests, numerals, readers, records, registry, status, tables
 from counterpoise.errors import UserError, nearest
 from counterpoise.plan import RESULTS, Plan
 from counterpoise.records import Json
-from counterpoise.report import page, words
+from counterpoise.report import words
 from counterpoise.study import LISTED
 
 if TYPE_CHECKING:
@@ -261,7 +261,7 @@ def _markdown_claims(title: str, claims: list[Json]) -> list[str]:
             for limits in (claim["interval"], claim["two_way"])
         )
         cells = [claim["text"], claim["scope"], f"**{claim['verdict']}**", _shown(claim["effect"]), *both]
-        cells += [_shown(claim["margin"]), page.p_value(claim["p_holm"]), str(claim["n"])]
+        cells += [_shown(claim["margin"]), numerals.p_value(claim["p_holm"]), str(claim["n"])]
         cells = [cell.replace("|", "\\|").replace("\n", " ") for cell in [*cells, _shown(claim["smallest_detectable"])]]
         lines.append("| " + " | ".join(cells) + " |")
     return lines
@@ -281,12 +281,12 @@ def _markdown_table(rows: list[Json]) -> list[str]:
         cells = []
         for column in columns:
             cell = held.get((case, point, *column))
-            spread = "" if cell is None or cell["sd"] is None else f" ± {page.number(cell['sd'])}"
-            cells.append(f"{page.number(cell['mean'])}{spread} ({cell['n']})" if cell else "–")
+            spread = "" if cell is None or cell["sd"] is None else f" ± {numerals.number(cell['sd'])}"
+            cells.append(f"{numerals.number(cell['mean'])}{spread} ({cell['n']})" if cell else "–")
         about = [case] if is_one else [case, "all" if point is None else point]
         lines.append("| " + " | ".join(about + cells) + " |")
     return lines
 
 
 def _shown(value: float | None) -> str:
-    return "–" if value is None else page.number(value, 4)
+    return "–" if value is None else numerals.number(value, 4)

@@ -52,6 +52,11 @@ def t_interval(values_N: ArrayLike, alpha: float | Array) -> tuple[Array, Array,
     return mean, mean - half, mean + half
 
 
+def limited(low: float, high: float, limits: tuple[float, float]) -> list[float]:
+    """Return an interval as it is shown: cut where its metric ends. Verdicts rest on the whole one."""
+    return [max(low, limits[0]), min(high, limits[1])]
+
+
 def t_tails(values_N: ArrayLike, null: float = 0.0) -> tuple[Array, Array]:
     """Return the one-sided p-values of "the mean is below `null`" and of "the mean is above `null`"."""
     from scipy.special import stdtr

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Interval, Len
 
 from counterpoise import names, tuning
+from counterpoise.claims import SCOPES, UNJUDGED
 from counterpoise.config import (
     Config,
     Known,
@@ -130,8 +131,9 @@ class ScaleFile:
     """Another number of seeds in a job than the base's."""
     tuned: bool = False
     """Take what `counterpoise tune` chose for each case, from `config/tuned/<study>.yaml`."""
-    scope: str | None = None
-    """The scope of claims that state none: as_published, scaled or analogue."""
+    scope: Literal["as_published", "scaled", "analogue"] | None = None
+    """The highest scope of this scale's claims, and that of claims that state none. Default: analogue for smoke and
+    pilot, as high as claims say for others."""
     margin: float | None = None
     """The margin of claims that state none."""
     gate: dict[str, str] | None = None
@@ -329,8 +331,8 @@ def load(name: str, scale: str, config: Path = CONFIG) -> Study:
         cases=(*cases, *selections),
         points=tuple(points),
         recipes=recipes,
-        claims=_present(raw, "claims", patch, cases),
-        controls=_present(raw, "controls", patch, cases),
+        claims=[_capped(claim, patch, scale) for claim in _present(raw, "claims", patch, cases)],
+        controls=[_capped(claim, patch, scale) for claim in _present(raw, "controls", patch, cases)],
         reference=[_reference(r, raw["cases"], f"{where}, reference {i}") for i, r in enumerate(raw["reference"])],
         gate=_gate(patch["gate"] or raw["gate"], raw["cases"], f"{where}, gate"),
         selections=selections,
@@ -527,3 +529,11 @@ def _reaches(claim: Config, points: list[Point]) -> bool:
 def _scaled_claim(claim: Config, patch: Config) -> Config:
     """Return the claim with the scale's own scope and margin, where it states none."""
     return {**{k: patch[k] for k in ("scope", "margin") if patch[k] is not None}, **claim}
+
+
+def _capped(claim: Config, patch: Config, scale: str) -> Config:
+    """Return the claim with the lower of its own scope and the scale's."""
+    own, highest = claim.get("scope"), patch["scope"] or ("analogue" if scale in UNJUDGED else SCOPES[0])
+    if own not in SCOPES:  # refused where claims are read
+        return claim
+    return claim | {"scope": max(own, highest, key=SCOPES.index)}

@@ -13,7 +13,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from counterpoise import readers, records
+from counterpoise import numerals, readers, records
+from counterpoise.claims import bounds, difference
 
 Json = dict[str, Any]
 REFERENCE = "logit_adjustment"
@@ -21,13 +22,14 @@ CONTROLS = ("baseline", "again", "oracle", "oracle_encouraging")  # the last is 
 COSTS = ("evaluations", "cpu_seconds")
 MARGIN = 0.01
 METRIC = "balanced_accuracy"
+GAINS = difference(bounds(METRIC))
 
 
 def rows(published: Path, scale: str) -> list[Json]:
     """Return a row for each setting and remedy, largest gain first, with `outcome` win, tie, loss or open."""
     import numpy as np
 
-    from counterpoise.statistics import t_interval, t_tails, two_sided
+    from counterpoise.statistics import limited, t_interval, t_tails, two_sided
 
     found: dict[tuple[str, tuple[float, ...]], Json] = {}
     for path in sorted(published.glob(f"*.{scale}.json")):
@@ -43,7 +45,8 @@ def rows(published: Path, scale: str) -> list[Json]:
             about = {"setting": point or only, "case": case, "study": held["study"], "key": held["key"]}
             difference = np.array(gained) - np.array(against)
             mean, low, high = (float(v) for v in t_interval(difference, 0.05))
-            row = about | {"n": len(gained), "mean": float(np.mean(gained)), "gain": mean, "interval": [low, high]}
+            shown = limited(low, high, GAINS)
+            row = about | {"n": len(gained), "mean": float(np.mean(gained)), "gain": mean, "interval": shown}
             row |= {"p": float(two_sided(*t_tails(difference))), "outcome": _outcome(mean, low, high)}
             row |= {name: _relative(work, case, name) for name in COSTS}
             found.setdefault((about["setting"], tuple(gained)), row)
@@ -122,10 +125,10 @@ def markdown(found: list[Json], scale: str) -> str:
         ]
         for row in own:
             name = f"*{row['name']}*" if row["case"] in CONTROLS else row["name"]
-            low, high = row["interval"]
-            q = "< 0.001" if row["q"] < 0.001 else f"{row['q']:.3f}"
-            cells = [name, f"{row['mean']:.4f}", f"{row['gain']:+.4f}", f"[{low:+.4f}, {high:+.4f}]"]
+            gain, limits = numerals.estimate(row["gain"], row["interval"]).split(" ", 1)
+            cells = [name, numerals.number(row["mean"], 4), gain, limits]
             costs = ["–" if row[name] is None else f"{row[name]:.2f}" for name in COSTS]
+            q = numerals.p_value(row["q"])
             cells += [row["outcome"], q, str(row["n"]), *costs, f"[{row['study']}](../{row['study']}.{scale}.md)"]
             lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from counterpoise.choosing import Interval, interval, overlap_of, split_of
+from counterpoise.choosing import Interval, interval, overlap_of, split_of, within
 from counterpoise.records import Json
 
 COSTS = (1, 5, 20, 100)  # of a positive that is missed, in false alarms
 RECALLS = (0.5, 0.8, 0.9, 0.95)
-MOST = (1.0, 1.0, 1000.0, np.inf)  # that recall, precision, alerts and cost can be; an interval ends there
+MOST = (1.0, 1.0, 1000.0, np.inf)  # that recall, precision, alerts and cost can be
 
 
 @dataclass(frozen=True)
@@ -52,17 +52,12 @@ def operating_points(study: Json, held: dict[int, tuple[np.ndarray, np.ndarray]]
             y_N, p_N = (np.concatenate([c[i] for c in chosen_on]) for i in range(2))
             measured.append(_at(cut(y_N, p_N, cost, recall), *part, cost or 0))
         columns = [
-            _within(most, interval(np.array(column), overlap_of(study)))
+            within((0.0, most), interval(np.array(column), overlap_of(study)))
             for column, most in zip(zip(*measured, strict=True), MOST, strict=True)
         ]
         held_cost = None if cost is None else columns[3]
         points.append(Point(wanted, cut(all_y_N, all_p_N, cost, recall), columns[0], columns[1], columns[2], held_cost))
     return points
-
-
-def _within(most: float, held: Interval) -> Interval:
-    mean, low, high = held
-    return mean, max(low, 0.0), min(high, most)
 
 
 def cut(is_positive_N: np.ndarray, p_N: np.ndarray, cost: float | None, recall: float | None) -> float:

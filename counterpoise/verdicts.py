@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from counterpoise import statistics as st
-from counterpoise.claims import IN_RANKS, MARGIN, Claim
+from counterpoise.claims import IN_RANKS, MARGIN, UNJUDGED, Claim
 from counterpoise.errors import UserError
 from counterpoise.measuring import ALONE, ALPHA, Evidence, Resampling, arm_of, arms_of, measure, place_of, repetitions
+from counterpoise.numerals import estimate, short
 
 INTERPOLATES = 0.995  # recall of the tail's training rows above which what sets in late meets a loss near zero
 LOOK_ALPHA = 0.019
@@ -120,7 +121,7 @@ def _no_headroom(claim: Claim, gate: Mapping[str, Any] | None) -> str:
     head, tail, gain = gate.get("head_recall"), gate.get("tail_recall"), gate.get("headroom")
     faults = []
     if gain is not None and gain < need - st.IDENTICAL:
-        faults.append(f"the oracle gains {gain:.3g}, under {HEADROOM} margins ({need:.3g})")
+        faults.append(f"the oracle gains {short(gain)}, under {HEADROOM} margins ({need:.3g})")
     if head is not None and not head > 0.85:
         faults.append(f"head recall {head:.3g} is not over .85")
     if tail is not None and not 0.2 <= tail <= 0.75:
@@ -141,14 +142,14 @@ def _regime(claim: Claim, switches: Mapping[str, Mapping[str, float]]) -> list[s
     return notes
 
 
-def _sentence(claim: Claim, evidence: Evidence, scale: str, settings: Mapping[str, Any] | None, estimate: Any) -> str:
+def _sentence(claim: Claim, evidence: Evidence, scale: str, settings: Mapping[str, Any] | None, row: Any) -> str:
     chosen = [str(settings[key]) for key in ("data", "model", "counts", "budget") if settings and key in settings]
     place = f"At scale {scale}" + (f", on {', '.join(chosen)}" if chosen else "")
     unit = claim.metric if claim.transform == "none" else f"logit {claim.metric}"
     part = ", ".join(f"{factor} in {list(values)}" for factor, values in claim.on.items())
     seen = f"{claim.selection}, {claim.split}" + (f", {part}" if part else "")
     seen += ", chosen on the test part: published protocol only" if claim.selection == "best_on_test" else ""
-    result = "was not measured" if estimate is None else "was {:+.4f} [{:+.4f}, {:+.4f}]".format(*estimate)
+    result = "was not measured" if row["interval"] is None else f"was {estimate(row['effect'], row['interval'])}"
     lost = f"; diverged {evidence.diverged} of {evidence.n}" if evidence.diverged else ""
     widened = ", folds of one table: corrected resampled t" if evidence.overlap else ""
     return (
@@ -199,11 +200,10 @@ def judge(
             compared = _agreements(claim, table, fixed, references, scale, resampling.folds)
         found = replace(found, notes=[*found.notes, *_regime(claim, switches or {})])
         row = _row(claim, found, float(alphas[i]), len(fixed), scale, compared, _no_headroom(claim, gate))
-        estimate = None if row["interval"] is None else (row["effect"], *row["interval"])
         rows.append(
             row
             | {"p": float(p[i]), "p_holm": float(adjusted[i]), "family_size": size, "look": look}
-            | {"sentence": _sentence(claim, found, scale, settings, estimate), "agreement": compared}
+            | {"sentence": _sentence(claim, found, scale, settings, row), "agreement": compared}
         )
     return rows
 
@@ -223,7 +223,7 @@ def _row(
     outcome = "inconclusive"
     if n >= 2:
         effect, low, high = _interval(claim, st.widened(evidence.values, evidence.overlap), alpha)
-        interval = [low, high]
+        interval = st.limited(low, high, evidence.limits)
         line = claim.share if claim.form == "exists" else claim.margin
         either = claim.form == "depends" and not claim.direction
         outcome = str(st.verdict("depends either way" if either else claim.form, effect, low, high, line))
@@ -251,7 +251,7 @@ def _row(
         "metric": claim.metric,
         "selection": claim.selection,
         "split": claim.split,
-        "verdict": "no verdict" if scale in ("smoke", "pilot") else outcome,
+        "verdict": "no verdict" if scale in UNJUDGED else outcome,
         "effect": effect,
         "interval": interval,
         "level": 1 - alpha,

@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
+from counterpoise import metrics, numerals
 from counterpoise import statistics as st
-from counterpoise.claims import parse_claims
+from counterpoise.claims import UNBOUNDED, bounds, parse_claims
 from counterpoise.errors import UserError
 from counterpoise.verdicts import judge
 
@@ -220,6 +221,77 @@ def test_an_analogue_is_capped(raw, mean, capped):
     assert "capped: an analogue" in row["reason"]
     if raw is BETTER:
         assert row["verdict"] == capped
+
+
+@pytest.mark.parametrize(
+    ("raw", "values", "limits"),
+    [
+        (BETTER, {"a": [1.0, 0.9, 0.1], "b": [0.0, 0.1, 0.9]}, (-1, 1)),
+        ({**BETTER, "B": 0.95}, {"a": [1.0, 1.0, 0.9]}, (-0.95, 0.05)),
+        (
+            {**BETTER, "B": 0.05, "metric": "ece", "margin": 0.01, "lower_is_better": True},
+            {"a": [0.0, 0.0, 0.1]},
+            (-0.95, 0.05),
+        ),
+        ({**DOMINATES, "B": ["b"]}, {"a": [1.0, 0.9, 0.1], "b": [0.0, 0.1, 0.9]}, (-1, 1)),
+        (
+            {**BETTER, "form": "interaction", "C": "c", "D": "d"},
+            {"a": [1.0, 1.0, 0.0], "b": [0.0, 0.0, 1.0], "c": [0.0, 0.0, 1.0], "d": [1.0, 1.0, 0.0]},
+            (-2, 2),
+        ),
+        ({**BETTER, "split": "train-test", "lower_is_better": True}, {"a": [1, -1, -1], "b": [-1, 1, 1]}, (-2, 2)),
+    ],
+)
+def test_an_interval_ends_where_the_difference_of_the_metric_does_and_the_verdict_rests_on_all_of_it(
+    raw, values, limits
+):
+    claim = read(raw)[0]
+    table = tidy(values, metric=claim.metric, split=claim.split)
+    row = judge([claim], table, scale="small", seeds=3)[0]
+    sign = -1 if claim.lower_is_better else 1
+    rival = np.asarray(values[claim.cases[1]]) if len(claim.cases) > 1 else claim.B
+    differences = sign * (np.asarray(values["a"]) - rival)
+    if claim.form == "interaction":
+        differences = differences - (np.asarray(values["c"]) - np.asarray(values["d"]))
+    effect, low, high = (float(x) for x in st.t_interval(differences, 0.05))
+    assert low < limits[0] or high > limits[1]
+    assert_allclose(row["interval"], [max(low, limits[0]), min(high, limits[1])], atol=1e-12)
+    assert_allclose(row["per_point"][0]["interval"], row["interval"], atol=1e-12)
+    assert row["effect"] == pytest.approx(effect)
+    assert row["verdict"] == st.verdict(claim.form, effect, low, high, claim.margin)
+
+
+def test_a_verdict_is_not_that_of_the_interval_that_is_shown():
+    row = verdict_of({**BETTER, "B": 0.95, "margin": 0.06}, {"a": [1.0, 1.0, 0.9]}, n=3)
+    assert row["interval"][1] == pytest.approx(0.05)  # below the margin, which would be "not reproduced"
+    assert row["verdict"] == "inconclusive"
+
+
+def test_a_share_of_seeds_ends_at_0_and_1_whatever_the_rival():
+    row = verdict_of({"form": "exists", "A": "a", "B": 0.95, "share": 0.5, "margin": 0.01}, {"a": [1.0] * 10})
+    assert row["interval"] == pytest.approx(st.clopper_pearson(10, 10, 0.05))
+
+
+def test_an_interval_of_logits_has_no_end():
+    row = verdict_of({**BETTER, "transform": "logit", "margin": 0.1}, {"a": [1.0, 0.9, 0.1], "b": [0, 0.1, 0.9]}, n=3)
+    assert row["interval"][0] < -1
+    assert row["interval"][1] > 1
+
+
+@pytest.mark.parametrize("has_target", [False, True])
+def test_every_metric_of_a_guess_lies_within_its_bounds(has_target):
+    for name in metrics.names(has_target):
+        low, high = bounds(name)
+        assert low in (0, -1)
+        assert high == (np.inf if name in UNBOUNDED else 2 if "brier" in name else 1)
+    for (name, _), value in metrics.chance([3, 2, 1]).items():
+        assert value is None or bounds(name)[0] <= value <= bounds(name)[1]
+
+
+def test_the_effect_in_a_sentence_is_written_as_in_a_table():
+    row = verdict_of(BETTER, {"a": spread(0.7, 0.01), "b": np.full(10, 0.8)})
+    assert f" was {numerals.estimate(row['effect'], row['interval'])} (n" in row["sentence"]
+    assert " was −0.1000 [−0.1072, −0.0928] (n" in row["sentence"]
 
 
 def test_smoke_never_gives_a_verdict():

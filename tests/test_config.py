@@ -364,3 +364,29 @@ def test_every_study_of_the_repository_is_sound():
             plan.add(study.load(name, scale))
             for about in plan.studies.values():
                 preflight.check_study(about)
+
+
+@pytest.mark.parametrize(
+    ("scale", "patch", "own", "found"),
+    [
+        ("small", {"scope": "scaled"}, "as_published", "scaled"),
+        ("small", {"scope": "scaled"}, "analogue", "analogue"),
+        ("small", {"scope": "scaled"}, None, "scaled"),
+        ("small", None, "as_published", "as_published"),
+        ("full", {"scope": "as_published"}, "as_published", "as_published"),
+        ("full", {"scope": "as_published"}, "scaled", "scaled"),
+        ("smoke", None, "as_published", "analogue"),
+        ("smoke", {"scope": "scaled"}, "as_published", "scaled"),
+        ("pilot", None, "scaled", "analogue"),
+    ],
+)
+def test_a_claim_has_the_lower_of_its_own_scope_and_the_scales(scale, patch, own, found, write):
+    claim = {k: v for k, v in STUDY["claims"][0].items() if k != "scope"} | ({"scope": own} if own else {})
+    content = {**STUDY, "claims": [claim], "controls": [claim], "scales": {scale: patch}}
+    config = write(text=yaml.safe_dump(content))
+    made = study.load("a2000_b", scale, config)
+    assert [c["scope"] for c in (*made.claims, *made.controls)] == [found, found]
+
+
+def test_a_scale_has_one_of_the_three_scopes(write):
+    assert "scales, smoke, scope" in fault(write(("scales", "smoke"), {"scope": "scald"}))

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from counterpoise import metrics, plan, publish, records, tables
+from counterpoise import metrics, numerals, plan, publish, records, tables
 from counterpoise.errors import UserError
 from counterpoise.report import page, summaries, words
 from counterpoise.stages import report
@@ -400,11 +400,11 @@ def test_published_numbers_equal_the_report(written, tmp_path, monkeypatch):
     low, high = summary["controls"][0]["two_way"]
     assert 0 < low < 0.2 < high < 0.4
     text = path.with_suffix(".md").read_text()
-    assert f"[{page.number(low, 4)}, {page.number(high, 4)}]" in text
-    assert f"{page.number(row['mean'])} ± {page.number(row['sd'])} (4)" in text
+    assert f"[{numerals.number(low, 4)}, {numerals.number(high, 4)}]" in text
+    assert f"{numerals.number(row['mean'])} ± {numerals.number(row['sd'])} (4)" in text
     for claim in summary["claims"]:
         assert claim["sentence"] in text
-        assert page.number(claim["effect"], 4) in text
+        assert numerals.number(claim["effect"], 4) in text
 
 
 @pytest.mark.parametrize(
@@ -465,7 +465,42 @@ def test_every_metric_has_a_name_for_people():
     ],
 )
 def test_numbers_are_written_alike(value, digits, sign, text):
-    assert page.number(value, digits, sign) == text
+    assert numerals.number(value, digits, sign) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "interval", "text"),
+    [
+        (-0.01264, [-0.02, 0.00001], "−0.0126 [−0.0200, 0.0000]"),
+        (0.5, None, "+0.5000"),
+        (None, None, "–"),
+    ],
+)
+def test_an_effect_is_written_with_its_sign_and_interval(value, interval, text):
+    assert numerals.estimate(value, interval) == text
+
+
+def test_no_module_writes_signs_of_its_own():
+    for path in Path(page.__file__).parents[1].rglob("*.py"):
+        if path.name != "numerals.py":
+            assert not re.search(r":\+,?\.\d", path.read_text(encoding="utf-8")), path
+
+
+@pytest.mark.parametrize(
+    ("metric", "split", "values", "low", "high"),
+    [
+        ("accuracy", "test", [0.99, 0.7], 0.0, 1.0),
+        ("mcc", "test", [0.9, -0.9], -1.0, 1.0),
+        ("brier", "test", [1.9, 0.1], 0.0, 2.0),
+        ("accuracy", "train-test", [0.8, -0.8], -1.0, 1.0),
+        ("log_loss", "test", [3.0, 1.0], 0.0, 2 + 12.7062),
+    ],
+)
+def test_an_interval_of_a_mean_ends_where_its_metric_does(metric, split, values, low, high):
+    rows = [("a", "", "last", split, metric, None, seed, value) for seed, value in enumerate(values)]
+    table = pd.DataFrame(rows, columns=["case", "point", "selection", "split", "metric", "class", "seed", "value"])
+    cell = summaries.means(table)["a", "", "last", split, metric]
+    assert (cell["low"], cell["high"]) == (pytest.approx(low), pytest.approx(high, rel=1e-5))
 
 
 def test_one_seed_has_a_mean_and_no_interval():

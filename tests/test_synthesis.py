@@ -146,3 +146,12 @@ def test_an_a_a_case_gets_the_trials_of_its_twin():
         for point, lr in [("lr=1", 1), ("lr=2", 2)]
     ]
     assert _replicas({"entries": entries}) == {"again": "base"}
+
+
+def test_a_gain_is_shown_within_what_an_accuracy_can_gain(tmp_path):
+    ours, theirs = [1.0, 0.9, 0.1], [0.0, 0.1, 0.9]
+    publish(tmp_path, "one2020_x", {"logit_adjustment": theirs, "wild": ours})
+    [row] = synthesis.rows(tmp_path, "small")
+    assert row["interval"] == [-1.0, 1.0]
+    assert row["outcome"] == "open"
+    assert "| +0.3333 | [−1.0000, +1.0000] | open |" in synthesis.markdown([row], "small")

@@ -12,6 +12,7 @@ from counterpoise import dvcfiles, preflight, status, stopping, study
 from counterpoise import plan as planning
 from counterpoise.commands.text import counted, table
 from counterpoise.errors import UserError
+from counterpoise.numerals import estimate
 
 FAILURES = 10  # jobs listed at the end of a run
 INDEX = planning.RESULTS / "report" / "index.html"
@@ -53,11 +54,7 @@ def print_verdicts(plan: planning.Plan) -> None:
 
 
 def _verdict(claim: dict[str, Any]) -> list[Any]:
-    effect, interval = claim["effect"], claim["interval"]
-    measured = "-" if effect is None else f"{effect:+.4f}"
-    if interval is not None:
-        measured += f" [{interval[0]:+.4f}, {interval[1]:+.4f}]"
-    return [claim["text"], measured, claim["n"], claim["verdict"]]
+    return [claim["text"], estimate(claim["effect"], claim["interval"]), claim["n"], claim["verdict"]]
 
 
 def print_summary(counts: Counter[str]) -> None:

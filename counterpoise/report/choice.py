@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from counterpoise import choosing, tables, thresholds
+from counterpoise.claims import bounds, difference
 from counterpoise.records import Json
 from counterpoise.report import words
 from counterpoise.report.figures import Line, Panel
@@ -132,10 +133,13 @@ def _growth(study: Json, table: pd.DataFrame, draw: Callable[[Panel], Json]) -> 
     curves, metric = choosing.growth(study, table), study["primary"]["metric"]
     if not curves:
         return None
+    limits = bounds(metric)
     lines, told = [], []
     for case, points in curves.items():
         values = [
-            choosing.interval(choosing.by_seed(table, c, metric).to_numpy(), choosing.overlap_of(study))
+            choosing.within(
+                limits, choosing.interval(choosing.by_seed(table, c, metric).to_numpy(), choosing.overlap_of(study))
+            )
             for _, c in points
         ]
         mean, low, high = ([v[i] for v in values] for i in range(3))
@@ -144,7 +148,8 @@ def _growth(study: Json, table: pd.DataFrame, draw: Callable[[Panel], Json]) -> 
         (before, smaller), (after, _) = points[-2:]
         seeds = choosing.by_seed(table, case, metric) - choosing.by_seed(table, smaller, metric)
         gain = choosing.interval(seeds.to_numpy(), choosing.overlap_of(study))
-        told.append({"case": case, "before": before, "after": after, "gain": gain, "says": _says(gain, study)})
+        shown, says = choosing.within(difference(limits), gain), _says(gain, study)
+        told.append({"case": case, "before": before, "after": after, "gain": shown, "says": says})
     ticks = sorted({x for line in lines for x in line.x})
     figure = draw(Panel("", "rows", words.metric(metric), lines, x_scale="log", x_ticks=ticks))
     return {"figure": figure, "styles": [(line.name, line.style) for line in lines], "told": told}

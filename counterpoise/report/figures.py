@@ -14,6 +14,8 @@ from functools import cache
 from math import log
 from typing import TYPE_CHECKING, Any
 
+from counterpoise.numerals import short
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -167,7 +169,7 @@ def _style(axes: Axes, panel: Panel) -> None:
 def _told(line: Line) -> str:
     """Return a line in words, for those who do not see it."""
     few = range(len(line.x)) if len(line.x) <= 6 else (0, len(line.x) - 1)
-    return f"{line.name}: " + ", ".join(f"{line.y[i]:.3g} at {line.x[i]:g}" for i in few)
+    return f"{line.name}: " + ", ".join(f"{short(line.y[i])} at {line.x[i]:g}" for i in few)
 
 
 def _svg(figure: Figure, name: str, title: str, description: str) -> str:

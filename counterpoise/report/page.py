@@ -1,4 +1,4 @@
-"""Pages from templates: how a number is written, and what a template is given."""
+"""Pages from templates: what a template is given."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from counterpoise import numerals
 from counterpoise.records import Json
 from counterpoise.report import words
 
@@ -32,8 +33,8 @@ def _environment() -> Any:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters |= {
-        "number": number,
-        "p": p_value,
+        "number": numerals.number,
+        "p": numerals.p_value,
         "plain": words.plain,
         "metric": words.metric,
         "range": drawn_interval,
@@ -49,21 +50,6 @@ def _environment() -> Any:
         "status": words.STATUS,
     }
     return environment
-
-
-def number(value: float, digits: int = 3, sign: bool = False) -> str:
-    """Write a number with a fixed count of digits, a true minus, and never a minus zero."""
-    text = f"{value:+,.{digits}f}" if sign else f"{value:,.{digits}f}"
-    if not any(c in "123456789" for c in text):
-        text = text.lstrip("+-")
-    return text.replace("-", "−").replace(",", "\u202f")
-
-
-def p_value(value: float | None) -> str:
-    """Write a p-value: three digits, or that it is smaller than they can show."""
-    if value is None:
-        return "–"
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def drawn_interval(claim: Json) -> Any:

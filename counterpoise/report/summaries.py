@@ -1,6 +1,7 @@
 """Means over seeds with Student's interval, n at each: the numbers of a page's tables and figures.
 
-The unit is the seed. A row "over all points" averages a seed's grid points first, over seeds that are complete.
+An interval ends where its metric does. The unit is the seed. A row "over all points" averages a seed's grid points
+first, over seeds that are complete.
 """
 
 from __future__ import annotations
@@ -37,11 +38,20 @@ def over_points(table: pd.DataFrame) -> Cells:
 
 
 def _with_interval(grouped: pd.DataFrame) -> Cells:
+    import numpy as np
     from scipy.special import stdtrit
 
+    from counterpoise.claims import bounds
+
+    of = np.array([bounds(metric, selection, split) for *_, selection, split, metric in grouped.index]).reshape(-1, 2)
     mean, sd, n = (grouped[k].to_numpy(float) for k in ("mean", "std", "count"))
     half = stdtrit((n - 1).clip(min=1), 1 - ALPHA / 2) * sd / n**0.5
-    numbers = {"mean": mean, "sd": sd, "low": mean - half, "high": mean + half}
+    numbers = {
+        "mean": mean,
+        "sd": sd,
+        "low": np.maximum(mean - half, of[:, 0]),
+        "high": np.minimum(mean + half, of[:, 1]),
+    }
     rows = zip(grouped.index, n, *numbers.values(), strict=True)
     return {key: {k: _number(v) for k, v in zip(numbers, v, strict=True)} | {"n": int(n)} for key, n, *v in rows}
 
