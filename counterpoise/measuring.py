@@ -79,7 +79,7 @@ def arms_of(claim: Claim, table: pd.DataFrame, seeds: Collection[int], *cases: s
     """Collect those of `seeds` that are present at all points in all `cases`; name the gaps.
 
     A grid point exists as soon as any case of the study has rows there, so an arm that failed leaves a gap
-    and does not shrink the claim. Raises UserError on NaN and on duplicate rows.
+    and does not shrink the claim. Raises UserError on NaN, infinity and duplicate rows.
     """
     names = list(cases) or claim.cases
     unused = [factor for factor in (*claim.on, claim.factor) if factor and factor not in table]
@@ -97,7 +97,9 @@ def arms_of(claim: Claim, table: pd.DataFrame, seeds: Collection[int], *cases: s
         mine &= rows[column] == getattr(claim, column)
     rows = rows[mine]
     here = f"{claim.metric} ({claim.selection}, {claim.split})"
-    for fault, found in (("NaN", rows["value"].isna()), ("two values", rows.duplicated(["case", "point", "seed"]))):
+    faults = {"NaN": rows["value"].isna(), "an infinite value": np.isinf(rows["value"])}
+    faults["two values"] = rows.duplicated(["case", "point", "seed"])
+    for fault, found in faults.items():
         if found.any():
             row = rows[found].iloc[0]
             at = f"case {row['case']}, point '{row['point']}', seed {row['seed']}"

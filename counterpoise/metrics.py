@@ -9,7 +9,7 @@ Legend: N examples, C classes.
 
 from __future__ import annotations
 
-from math import log
+from math import isfinite, log
 
 import torch
 from torch import Tensor
@@ -35,8 +35,11 @@ def compute(labels_N: Tensor, scores: Scores, design_C: Tensor) -> Values:
 
     `design_C` counts the examples that the imbalance gives each class, also where an oracle or noise changes them:
     it defines the head and the tail, the positive class of two, and the cost of an error. Raises ImpossibleCell if a
-    class has no example, here or in training.
+    class has no example, here or in training, or a score is not a number.
     """
+    for view in (scores.decision_BC, scores.ranking_BC, scores.log_prob_BC):
+        if lost := sum(int(part.isnan().any(1).sum()) for part in view.split(ROWS)):
+            raise ImpossibleCell(f"{lost} of {len(view)} examples have a score that is not a number")
     matrix_CC = confusion(labels_N, scores.decision_BC)
     _check_present((matrix_CC.sum(1), "to measure its recall on"), (design_C, "in training"))
     ranking = rank(labels_N, scores.ranking_BC, PRECISION)
@@ -88,7 +91,13 @@ def _pearson(target_N: Tensor, value_N: Tensor) -> float | None:
         return None
     if bool((value_N == value_N[0]).all()):
         return 0.0
-    return float(torch.corrcoef(torch.stack([target_N, value_N]))[0, 1])
+    both_2N = torch.stack([target_N, value_N])
+    found = float(torch.corrcoef(both_2N)[0, 1])
+    if isfinite(found):
+        return found
+    return float(
+        torch.corrcoef(both_2N / both_2N.abs().amax(1, keepdim=True))[0, 1]
+    )  # squares left the range of float64
 
 
 def _check_present(*parts: tuple[Tensor, str]) -> None:

@@ -40,7 +40,7 @@ def rows(published: Path, scale: str) -> list[Json]:
         only = re.sub(r" \(.*?\)", "", data)  # a study without a grid has one setting
         for (point, case), gained in values.items():
             against = values.get((point, REFERENCE))
-            if against is None or len(against) != len(gained) or case == REFERENCE:
+            if against is None or len(against) != len(gained) or len(gained) < 2 or case == REFERENCE:
                 continue
             about = {"setting": point or only, "case": case, "study": held["study"], "key": held["key"]}
             difference = np.array(gained) - np.array(against)

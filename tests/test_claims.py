@@ -586,6 +586,9 @@ def test_nan_two_values_and_a_missing_reference_are_errors():
     table = tidy({"a": [0.9, math.nan], "b": [0.8, 0.8]})
     with pytest.raises(UserError, match=r"balanced_accuracy .*case a, point '', seed 1: found NaN"):
         judge(read(BETTER), table, scale="small", seeds=2)
+    endless = tidy({"a": [0.9, math.inf], "b": [0.8, 0.8]})
+    with pytest.raises(UserError, match=r"case a, point '', seed 1: found an infinite value"):
+        judge(read(BETTER), endless, scale="small", seeds=2)
     double = pd.concat([tidy({"a": [0.9], "b": [0.8]})] * 2)
     with pytest.raises(UserError, match="case a, point '', seed 0: found two values"):
         judge(read(BETTER), double, scale="small", seeds=1)

@@ -1,6 +1,7 @@
 """Metrics against hand arithmetic, scikit-learn and torchmetrics, and the traps that torchmetrics sets."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -100,6 +101,15 @@ def test_expected_cost_runs_from_0_to_1():
     labels = torch.arange(3).repeat(4)
     assert compute(labels, one_hot(labels, 3))["expected_cost", None] == 0
     assert compute(labels, one_hot((labels + 1) % 3, 3))["expected_cost", None] == 1
+
+
+@pytest.mark.parametrize("view", ["decision_BC", "ranking_BC", "log_prob_BC"])
+def test_a_score_that_is_not_a_number_is_an_error_and_no_metric(view):
+    scores = score(one_hot(torch.tensor([0, 0, 1, 1]), 2).double())
+    broken = getattr(scores, view).clone()
+    broken[2:, 1] = torch.nan
+    with pytest.raises(ImpossibleCell, match="2 of 4 examples have a score that is not a number"):
+        metrics.compute(torch.tensor([0, 0, 1, 1]), replace(scores, **{view: broken}), torch.tensor([2, 2]))
 
 
 def test_an_absent_class_is_an_error_and_not_recall_0():

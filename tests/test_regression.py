@@ -153,6 +153,13 @@ def test_who_says_one_value_for_all_has_a_relative_error_of_one_and_no_correlati
     assert found["pearson", None] == 0
 
 
+@pytest.mark.parametrize("unit", [1e-200, 1.0, 1e200])
+def test_the_correlation_is_that_of_any_unit(unit):
+    target, value, bins = torch.tensor([1.0, 2.0, 4.0]).double(), torch.tensor([1.0, 3.0, 2.0]).double(), [0, 1, 1]
+    found = metrics.compute_values(target * unit, value * unit, torch.tensor(bins), torch.tensor([1, 2]))
+    assert found["pearson", None] == pytest.approx(stats.pearsonr(target, value)[0], rel=1e-12)
+
+
 def test_a_bin_without_examples_is_an_error():
     one = torch.ones(2, dtype=torch.float64)
     with pytest.raises(ImpossibleCell, match="class 1 has no example to measure its error on"):

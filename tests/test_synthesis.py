@@ -155,3 +155,8 @@ def test_a_gain_is_shown_within_what_an_accuracy_can_gain(tmp_path):
     assert row["interval"] == [-1.0, 1.0]
     assert row["outcome"] == "open"
     assert "| +0.3333 | [−1.0000, +1.0000] | open |" in synthesis.markdown([row], "small")
+
+
+def test_a_single_seed_has_no_interval_and_no_row(tmp_path):
+    publish(tmp_path, "one2020_x", {"logit_adjustment": [0.8], "other": [0.9]})
+    assert synthesis.rows(tmp_path, "small") == []
