@@ -130,6 +130,15 @@ def test_a_version_is_part_of_the_id_of_what_it_computes(plan, monkeypatch):
     assert [s for s in STAGES if ids(plan, ros)[s] != after[s]] == ["sample", "finetune", "evaluate"]
 
 
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_raised_version_of_a_stage_changes_its_ids_and_those_after_it_alone(plan, stage, monkeypatch):
+    pretrained = {"pretrain": {"method": "simclr"}}
+    before = ids(plan, pretrained)
+    monkeypatch.setitem(planning.VERSIONS, stage, planning.VERSIONS[stage] + 1)
+    after = ids(plan, pretrained)
+    assert [s for s in STAGES if before[s] != after[s]] == list(STAGES[STAGES.index(stage) :])
+
+
 def test_a_new_default_method_version_changes_ids_too(plan, monkeypatch):
     before = ids(plan)
     monkeypatch.setattr(registry.method("losses", "cross_entropy"), "version", 2)

@@ -21,7 +21,6 @@ from counterpoise.quicker import quicken
 from counterpoise.registry import build, method
 from counterpoise.train import Phase, Run
 
-VERSION = 1
 Prepared = tuple[Run | None, Callable[[np.ndarray, np.ndarray], Tensor], Logits]
 OUTPUTS = ("model.safetensors", "history.jsonl", "predictions.parquet", "run.json")
 

@@ -17,7 +17,6 @@ from counterpoise.registry import build
 from counterpoise.stages import finetune
 from counterpoise.train import Run
 
-VERSION = 1
 OUTPUTS = ("model.safetensors", "history.jsonl", "run.json")
 
 
