@@ -1,8 +1,11 @@
 """What every test starts from."""
 
+import os
 import sys
 
 import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # a worker a core: more threads would only wait for each other
 
 
 @pytest.fixture(autouse=True)

@@ -33,8 +33,8 @@ def judge(key):
         moved = make_goldens.moved(key, make_goldens.numbers(key, case["options"]), case["numbers"])
         assert not moved, (
             f"numbers of {key} {case['options'] or ''} moved without a version: {moved}. If that is meant, raise "
-            f"`version` in what changed (one of {', '.join(now)}; those of stages are VERSIONS in counterpoise/plan.py),"
-            f" so that its cells are computed anew, and run `{COMMAND}`. If nothing of ours changed (another torch), "
+            f"`version` in what changed (one of {', '.join(now)}; of a stage VERSIONS in counterpoise/plan.py), so "
+            f"that its cells are computed anew, and run `{COMMAND}`. If nothing of ours changed (another torch), "
             "delete the golden and run it"
         )
 
@@ -263,9 +263,7 @@ def test_a_raised_version_of_a_stage_wants_new_goldens_and_is_named(stage, monke
 
 def test_the_advice_for_numbers_that_moved_names_the_versions_of_stages(monkeypatch):
     monkeypatch.setattr(make_goldens, "numbers", lambda key, options: {})
-    with pytest.raises(
-        AssertionError, match=r"stages\.finetune; those of stages are VERSIONS in counterpoise/plan\.py"
-    ):
+    with pytest.raises(AssertionError, match=r"stages\.finetune; of a stage VERSIONS in counterpoise/plan\.py"):
         judge("losses.cross_entropy")
 
 
