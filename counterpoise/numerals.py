@@ -17,9 +17,9 @@ def estimate(value: float | None, interval: list[float] | None = None, digits: i
     return number(value, digits, sign=True) + limits
 
 
-def short(value: float) -> str:
-    """Write a number with three significant digits and a true minus."""
-    return f"{value:.3g}".replace("-", "−")
+def short(value: float, digits: int = 3) -> str:
+    """Write a number with a few significant digits and a true minus."""
+    return f"{value:.{digits}g}".replace("-", "−")
 
 
 def p_value(value: float | None) -> str:

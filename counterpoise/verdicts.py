@@ -236,7 +236,7 @@ def _row(
     failing = [entry for entry in compared if entry["outcome"] in ("disagrees", "not shown")]
     if outcome == "reproduced" and (failing or not evidence.widely):
         outcome = "ordering only"
-        notes += [f"agreement with the published {e['published']:.4g}: {e['outcome']}" for e in failing]
+        notes += [f"agreement with the published {short(e['published'], 4)}: {e['outcome']}" for e in failing]
     if claim.scope == "analogue" and outcome in ("reproduced", "refuted"):
         notes.append(f"capped: an analogue cannot be {outcome}")
         outcome = {"reproduced": "ordering only", "refuted": "not reproduced"}[outcome]

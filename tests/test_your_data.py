@@ -447,6 +447,13 @@ def test_ties_are_said_by_the_corrected_interval():
     assert standings["b"].behind == pytest.approx(
         (difference.mean(), difference.mean() - half, difference.mean() + half)
     )
+    for row in rows:
+        row["value"] = float(row["value"] > 0.55)  # of a 9 in 10, of b 8 in 10, of c none
+    wide = {s.case: s for s in choosing.ranking(about, pd.DataFrame(rows), [])}
+    assert wide["a"].value[1] > 0
+    assert wide["a"].value[2] == 1
+    assert wide["c"].behind[2] == 1
+    assert wide["c"].value == (0, 0, 0)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from counterpoise import study as studies
 from counterpoise import tables, tuning
 from counterpoise.commands.text import table
 from counterpoise.errors import UserError
+from counterpoise.numerals import number
 
 
 def tune(options: argparse.Namespace) -> int:
@@ -37,7 +38,7 @@ def _tune(name: str, scale: str, config: Path = studies.CONFIG) -> str:
     cases |= {again: cases[case] for again, case in _replicas(about).items()}
     path = tuning.write(name, scale, metric, list(about["seeds"]), cases, config)
     rows = [
-        [case, *(held["chosen"][key] for key in tuned), f"{held['trials'][0][metric]:.4f}",
+        [case, *(held["chosen"][key] for key in tuned), number(held["trials"][0][metric], 4),
          ", ".join(f"{key} at the edge" for key in tuning.at_edge(held["chosen"], values))]
         for case, held in cases.items()
     ]  # fmt: skip
