@@ -4,7 +4,6 @@
 """
 
 import math
-from collections.abc import Iterator
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
@@ -34,15 +33,6 @@ NOT_OF_A_SOFTMAX = {
 COSINES = {"gcl": 30.0, "ldam": 30.0}  # at most 1, and multiplied inside
 ADDS_TO_LOGITS = ("balanced_softmax", "logit_adjustment", "neural_collapse_regulariser")  # a log prior
 STEEP = {"influence_balanced": 1e6}  # alpha / .001 multiplies the loss of an example without influence
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Tensors this small only wait for other threads."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def variants(kind: str, name: str) -> list[dict[str, Any]]:
