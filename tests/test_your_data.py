@@ -207,6 +207,7 @@ def test_folds_by_group_or_time_keep_their_column_and_no_model_sees_it(fresh, ca
         code, out, _ = call("new", "own.csv", "--target", "churn", option, column, "--name", name)
         assert code == 0
         assert "folds go by it" in out
+        assert f"'{column}' is not used" not in out
         edited(name, only=["logistic_regression"], seeds=4 if option == "--time" else 5, block=4 + (option != "--time"))
         compute(name)
         assert call("export", name, "--to", f"model-{name}")[0] == 0
@@ -336,6 +337,14 @@ def test_an_option_that_does_not_fit_the_table_is_one_line(words, expected, fres
     GOOD.replace({"plan": {"plus": "basic"}}).to_csv("own.csv", index=False)
     refused(call("new", "own.csv", "--target", "churn", *words), expected)
     assert not list(Path("config/studies").iterdir())
+
+
+def test_a_study_file_lists_no_more_than_can_be_read(fresh, call, monkeypatch):
+    monkeypatch.setattr("counterpoise.commands.new_data.LISTED", 100)
+    GOOD.to_csv("own.csv", index=False)
+    words = ("new", "own.csv", "--target", "churn")
+    refused(call(*words, "--kind", "id=categorical"), "'id' has 120 different values", "add --kind id=ignore")
+    refused(call(*words, "--group", "id"), "number the groups")
 
 
 def test_a_column_is_used_as_the_command_says(fresh, call):

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 OWN_NAME = r"[a-z0-9-]+"  # without the underline that joins studies of one key
 SHOWN = 8  # classes
+LISTED = 50_000  # categories
 KINDS = ("numeric", "categorical", "date", "date_day_first", "date_month_first", "ignore")  # that need no more said
 
 
@@ -84,6 +85,7 @@ def _table(path: Path, name: str, options: argparse.Namespace) -> list[Proposal]
         groups = int(frame[by].nunique(dropna=False)) if options.group else 0
         if groups == 1:
             raise UserError(f"--group: column '{by}' has one value, and folds need two groups or more")
+    _check_listed(data["categories"], by)
     print(_found(path, profile, by))
     command = _command(path, options)
     if options.time:
@@ -156,6 +158,19 @@ def _keep_for_split(frame: pd.DataFrame, profile: Profile, data: dict[str, Any],
         raise UserError(f"--time: column '{by}' has no value in {missing:,} rows; fill them in, or remove these rows")
 
 
+def _check_listed(categories: dict[str, list[str]], by: str | None) -> None:
+    """Raise UserError if the study file would grow beyond what can be read."""
+    total = sum(map(len, categories.values()))
+    if total <= LISTED:
+        return
+    most = max(categories, key=lambda name: len(categories[name]))
+    advice = "number the groups, as whole numbers are not listed" if most == by else f"add --kind {most}=ignore"
+    raise UserError(
+        f"column '{most}' has {len(categories[most]):,} different values, which the study file would list, expected at "
+        f"most {LISTED:,} in all columns; {advice}"
+    )
+
+
 def _found(path: Path, profile: Profile, by: str | None) -> str:
     """Return what there is in a table, for people."""
     kinds = [
@@ -171,7 +186,8 @@ def _found(path: Path, profile: Profile, by: str | None) -> str:
         "",
         table(("column", "used as", "missing", "why"), rows, wrap=3),
     ]
-    lines += ["", *(f"mind: {warning}" for warning in profile.warnings)] if profile.warnings else []
+    warnings = [text for text in profile.warnings if not text.startswith(f"column '{by}' is not used")]
+    lines += ["", *(f"mind: {warning}" for warning in warnings)] if warnings else []
     return "\n".join(lines)
 
 
