@@ -137,6 +137,7 @@ def parser() -> argparse.ArgumentParser:
         "study on digits that runs as it is, every key explained.",
         "counterpoise new customers.csv --target churn\n"
         "counterpoise new visits.parquet --target readmitted --group patient\n"
+        "counterpoise new customers.csv --target churn --kind calls=categorical --header\n"
         "counterpoise new photos/\ncounterpoise new chawla2002_smote",
         _name,
     )
