@@ -10,6 +10,7 @@ import pytest
 from counterpoise import contracts, registry
 from counterpoise.__main__ import main
 from counterpoise.errors import UserError
+from counterpoise.stages import preprocess
 
 PAGE = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text("utf-8")
 EXAMPLE = dict(re.findall(r"```python\n# (counterpoise/\S+)\n(.*?)```", PAGE, re.DOTALL))
@@ -122,3 +123,9 @@ def test_hash_works_before_the_rest_of_the_file_is_written(capsys, monkeypatch, 
 def test_hash_refuses_a_table_of_the_users(capsys):
     assert main(["hash", "table"]) == 2
     assert "whose hash is in its study" in capsys.readouterr().err
+
+
+def test_counts_that_are_not_those_of_the_data_are_refused_when_it_is_read(monkeypatch):
+    monkeypatch.setattr(registry.method("datasets", "digits"), "train_counts", (125,) * 10)
+    with pytest.raises(UserError, match=r"train_counts of the data is \(125, 127, .*`counterpoise hash digits` prints"):
+        preprocess.decode({"name": "digits"})
