@@ -17,8 +17,9 @@ bench: .venv/ready ; @$(PY) -m benchmarks $(BENCH)
 
 .venv/ready: requirements.lock pyproject.toml
 	@echo "setting up .venv (once) ..."
-	@test -x $(PY) || $$(command -v python3.11 || command -v python3) -m venv .venv
-	@test -x $(UV) || .venv/bin/pip install --quiet --disable-pip-version-check uv
+	@for tool in $(UV) .venv/bin/pip; do $$tool --version > /dev/null 2>&1 && exit; done; \
+	$$(command -v python3.11 || command -v python3) -m venv --clear .venv  # also one that was stopped half-way
+	@$(UV) --version > /dev/null 2>&1 || .venv/bin/pip install --quiet --disable-pip-version-check uv
 	@$(UV) pip install --quiet --python $(PY) --compile-bytecode $(TORCH) -r requirements.lock
 	@$(UV) pip install --quiet --python $(PY) --no-deps --compile-bytecode -e .
 	@touch $@

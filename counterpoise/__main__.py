@@ -56,9 +56,13 @@ def job_or_main() -> int:
             code = warm.run(words)
             if code is not None:
                 return code
+        code = main()
     except KeyboardInterrupt:
-        return _stopped(words)
-    return main()
+        code = _stopped(words)
+    if code == 130:  # the interpreter's own end would meet the next Ctrl-C with a traceback
+        sys.stdout.flush()
+        os._exit(code)
+    return code
 
 
 if __name__ == "__main__":

@@ -8,7 +8,9 @@ them) in skops, whose loader builds the types of a list and no others. `SHA256SU
 from __future__ import annotations
 
 import dataclasses
+import glob
 import hashlib
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -27,6 +29,7 @@ from counterpoise import (
     metrics,
     records,
     registry,
+    stopping,
     tables,
     thresholds,
 )
@@ -54,9 +57,9 @@ def export(plan: Plan, name: str, case: str | None, to: Path) -> Json:
     table = tables.measurements(found, study)
     case = _chosen(study, table, found, case)
     recipe = next(entry["recipe"] for entry in study["entries"] if entry["case"] == case)
-    folder = Path(tempfile.mkdtemp(prefix=f".{to.name}.", dir=_parent(to)))
+    folder = _scratch(to)
     try:
-        with tempfile.TemporaryDirectory() as work:
+        with tempfile.TemporaryDirectory(dir=folder) as work:
             fitted = refit({**recipe, "rows": 0, "split": {"name": "official"}}, _by(recipe), Path(work))
         about = {
             "study": study["name"],
@@ -74,6 +77,17 @@ def export(plan: Plan, name: str, case: str | None, to: Path) -> Json:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return about
+
+
+def _scratch(to: Path) -> Path:
+    """Return a new folder beside `to`, named after this process; those of processes that were killed are removed."""
+    for stale in _parent(to).glob(f".{glob.escape(to.name)}.*.tmp"):
+        process = stale.suffixes[-2][1:]
+        if process.isdigit() and stale.stat().st_uid == os.getuid() and not stopping.is_alive(int(process)):
+            shutil.rmtree(stale, ignore_errors=True)
+    folder = to.parent / f".{to.name}.{os.getpid()}.tmp"
+    folder.mkdir(mode=0o700)
+    return folder
 
 
 def _parent(to: Path) -> Path:

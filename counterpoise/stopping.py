@@ -22,6 +22,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 STOPPED = 130  # exit code
 ORPHANED = 75  # exit code of a process whose parent has died: Snakemake, if there is another, tries again
 PR_SET_PDEATHSIG = 1  # see prctl(2)
+LIBC = ctypes.CDLL(None)  # loaded here, because a process that was just forked should load nothing
 
 stopped = threading.Event()  # this process was asked to stop
 
@@ -33,7 +34,7 @@ def die_with(parent: int, interval: float = 0.5) -> None:
     started this process: it must live as long as this process is wanted.
     """
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != parent:
             os._exit(ORPHANED)
         return
@@ -44,6 +45,17 @@ def die_with(parent: int, interval: float = 0.5) -> None:
         os._exit(ORPHANED)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def is_alive(process: int) -> bool:
+    """Return whether there is such a process, whoever it belongs to."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def handle(handler: Callable[[int, Any], Any]) -> dict[int, Any]:
@@ -75,14 +87,14 @@ def run_snakemake(command: list[str]) -> int:
     def prepare() -> None:  # in the new process, whose own handlers come with the workflow: no traceback until then
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         if sys.platform == "linux":
-            library.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+            LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
     def stop(*_: Any) -> None:
         asked.set()
         if process:
             process.terminate()
 
-    library, asked, process = ctypes.CDLL(None), threading.Event(), None
+    asked, process = threading.Event(), None
     before = handle(stop)
     try:
         process = subprocess.Popen(command, preexec_fn=prepare)

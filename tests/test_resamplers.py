@@ -454,6 +454,7 @@ def test_a_command_is_asked_until_there_are_enough_usable_rows(tmp_path):
     ("code", "error", "match"),
     [
         ("import sys; sys.exit('out of credit')", ImpossibleCell, "ended with code 1: out of credit"),
+        ("import os; os.kill(os.getpid(), 9)", OSError, "ended by signal 9"),  # not recorded, so it is asked again
         ("print('class,a')", ImpossibleCell, "no column 'b', only"),
         ("print('class,a,b,colour,job')", ImpossibleCell, "0 of 20 rows of class 1 after 2 requests"),
         (None, UserError, "needs a command"),

@@ -13,17 +13,21 @@ CSV with a header, or Parquet: the columns, and the target, by name.
 
 from __future__ import annotations
 
+import errno
 import io
 import json
+import os
 import shlex
 import string
 import subprocess
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from counterpoise import stopping
 from counterpoise.errors import ImpossibleCell, UserError
 from counterpoise.samplers._columns import Feature
 
@@ -102,11 +106,18 @@ def request(
 
 
 def ask(command: str, asked: dict[str, Any]) -> pd.DataFrame:
-    """Return the table that a command answers; raise UserError where it cannot run, ImpossibleCell where it fails."""
+    """Return the table that a command answers; raise UserError where it cannot run, ImpossibleCell where it fails.
+
+    Raises OSError where a signal ended the command: that is not its answer, and it may be asked again.
+    """
+    with_this_process = partial(stopping.die_with, os.getpid())
+    told = json.dumps(asked).encode()
     try:
-        done = subprocess.run(shlex.split(command), input=json.dumps(asked).encode(), capture_output=True)
+        done = subprocess.run(shlex.split(command), input=told, capture_output=True, preexec_fn=with_this_process)
     except (OSError, ValueError) as reason:
         raise UserError(f"table_generator: command '{command}' cannot be run: {reason}") from None
+    if done.returncode < 0:
+        raise OSError(errno.EINTR, f"ended by signal {-done.returncode}", f"table_generator: command '{command}'")
     if done.returncode:
         last = (done.stderr.decode(errors="replace").strip().splitlines() or ["no message"])[-1]
         raise ImpossibleCell(f"table_generator: command '{command}' ended with code {done.returncode}: {last}")
