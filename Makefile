@@ -5,9 +5,24 @@ UV := .venv/bin/uv
 TORCH := $(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS),--torch-backend=$(or $(TORCH_BACKEND),cpu))
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test check docs envs ui report restore bench lock
+# Kernels of other x86 processors, on any: without AVX, and with AVX2 alone.
+DEFAULT := OPENBLAS_CORETYPE=Haswell ATEN_CPU_CAPABILITY=default MKL_CBWR=COMPATIBLE MKL_ENABLE_INSTRUCTIONS=SSE4_2 \
+  ONEDNN_MAX_CPU_ISA=SSE41 NPY_DISABLE_CPU_FEATURES="X86_V3 X86_V4 AVX512_ICL AVX512_SPR" \
+  GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX2,-FMA,-FMA4
+AVX2 := OPENBLAS_CORETYPE=Haswell ATEN_CPU_CAPABILITY=avx2 MKL_CBWR=AVX2 MKL_ENABLE_INSTRUCTIONS=AVX2 \
+  ONEDNN_MAX_CPU_ISA=AVX2 NPY_DISABLE_CPU_FEATURES="X86_V4 AVX512_ICL AVX512_SPR"
+# Methods against hand arithmetic and other libraries; of the goldens their numbers, not what trips them.
+EQUALITY := $(addprefix tests/test_,$(addsuffix .py,goldens methods losses_features losses_margins gradient_methods mixing \
+  metrics rebalancing posthoc resamplers samplers table_models table_ensembles ordered_classes second_stage experts)) \
+  -k "not trips and not command"
+
+.PHONY: run test kernels check docs envs ui report restore bench lock
 run: .venv/ready ; @$(PY) -m counterpoise run
 test: .venv/ready ; @$(PY) -m pytest
+kernels: .venv/ready
+	@$(DEFAULT) $(PY) -m pytest -q $(EQUALITY)
+	@$(AVX2) $(PY) -m pytest -q $(EQUALITY)
+	@$(PY) -m tests.make_goldens --stable
 check: .venv/ready ; @$(PY) -m counterpoise.devtools check
 docs envs: .venv/ready ; @$(PY) -m counterpoise.devtools $@
 ui: .venv/ready ; @$(PY) -m counterpoise ui

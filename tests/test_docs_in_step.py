@@ -44,8 +44,12 @@ def test_every_environment_pins_what_its_jobs_record():
 
 
 def test_the_schema_accepts_every_study():
-    for path in study.available().values():
-        jsonschema.validate(read_yaml(path), SCHEMA)
+    cls = jsonschema.validators.validator_for(SCHEMA)
+    cls.check_schema(SCHEMA)
+    accepting = cls(SCHEMA)  # `jsonschema.validate` would check the schema again for every study
+    found = [study_file for study_file in study.available().values() if not accepting.is_valid(read_yaml(study_file))]
+    assert len(study.available()) > 50
+    assert not found
 
 
 @pytest.mark.parametrize(

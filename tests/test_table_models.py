@@ -81,14 +81,14 @@ SAME = {
 }
 
 
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("name", SAME)
+WEIGHTED = [(n, w) for n in SAME for w in (False, True) if model(n).weighted or not w]
+
+
+@pytest.mark.parametrize(("name", "weighted"), WEIGHTED)
 def test_a_wrapped_model_is_the_librarys(name, weighted):
     x, y = table()
     fresh = table(1)[0]
     codes = np.searchsorted(np.unique(y), y)
-    if weighted and not model(name).weighted:
-        return
     weights = np.random.default_rng(5).random(len(y)) + 0.1 if weighted else None
     ours = model(name).fit(x, y, 3, weights)
     given = {} if weights is None else {"sample_weight": weights}
@@ -137,13 +137,11 @@ def test_a_model_gives_probabilities_of_the_classes_that_occur_and_leaves_its_da
         assert np.array_equal(y, kept[1])
 
 
-@each
+@pytest.mark.parametrize("name", [n for n in CLASSICAL if model(n).weighted])
 def test_weights_of_rows_act_where_they_are_taken(name):
     random = np.random.default_rng(0)
     x = random.integers(0, 3, (120, 2)).astype(float)  # rows that tie, so that leaves are mixed
     y = (random.random(120) < 0.25).astype(np.int64)
-    if not model(name).weighted:
-        return
     heavy = np.where(y == 1, 30.0, 1.0)
     options = {"base": {"name": "decision_tree", "max_depth": 2}} if name in ENSEMBLES else {}
     plain, weighted = (model(name, **options).fit(x, y, 0, w).predict_proba(x)[:, 1] for w in (None, heavy))
