@@ -284,7 +284,12 @@ def test_a_target_of_make_exists_and_calls_what_it_is_named_for(command):
     target = words[words.index("make") + 1]
     recipe = subprocess.run(["make", "-n", *words[words.index("make") + 1 :]], cwd=ROOT, capture_output=True, text=True)
     assert recipe.returncode == 0
-    module = {"test": "pytest", "bench": "benchmarks", "check": "counterpoise.devtools check"}
+    module = {
+        "test": "pytest",
+        "kernels": "tests.make_goldens --stable",
+        "bench": "benchmarks",
+        "check": "counterpoise.devtools check",
+    }
     module |= {name: f"counterpoise.devtools {name}" for name in ("docs", "envs")}
     assert f"-m {module.get(target, f'counterpoise {target}')}" in recipe.stdout
     if target in subcommands():
