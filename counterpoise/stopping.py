@@ -121,8 +121,8 @@ def stop_workflow_at_signals() -> None:
 
 
 def _stop_workflow(*_: Any) -> NoReturn:
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
+    for number in SIGNALS:  # SIG_IGN would be a complaint of Python's where a second one has come already
+        signal.signal(number, lambda *_: None)
     stopped.set()
     with contextlib.suppress(OSError):  # the terminal has gone
         os.write(2, (("\r\x1b[2K" if os.isatty(2) else "") + SAID + "\n").encode())
