@@ -180,17 +180,18 @@ def test_a_parent_that_did_not_start_the_job_is_one_line(project):
     assert job.stderr.read() == "error: COUNTERPOISE_PARENT is 1x, which has not started this job\n"
 
 
-def test_a_job_finds_imported_what_takes_long(project, tmp_path):
+def test_a_job_finds_imported_what_takes_long(project, server):
     """As a fork does: in a process that has imported what the server imports."""
-    compute(project, COUNTERPOISE_PARENT="")
-    out = next((tmp_path / "results" / "finetune").glob("*/*"))
-    shutil.rmtree(out)
+    entry = planning.read().studies["test2026_small.smoke"]["entries"][-1]
+    assert entry["case"] == "short"
+    for stage in ("preprocess", "sample"):
+        assert project(stage, "short").wait() == 0
     code = (
         "import importlib, sys\n"
         "from counterpoise import jobs, warm\n"
         "for module in warm.IMPORTED: importlib.import_module(module)\n"
         "before = set(sys.modules)\n"
-        f"jobs.run('finetune', '{out.parent.name}', '{out.name}')\n"
+        f"jobs.run('finetune', '{entry['finetune']}', 'seeds-00-01')\n"
         "print(*sorted(set(sys.modules) - before))\n"
     )
     environment = small_project.environment(COUNTERPOISE_PARENT="")
