@@ -3,7 +3,7 @@
 Every seed keeps its own rows, data order, augmentation and initialisation, drawn from the same streams as alone, so
 the two executions differ by rounding only. Which of them computes a cell is configuration (`execution`) and part of
 its identity. A recipe whose parts need more than a loss (mixing, experts, gradients of their own, batch
-normalisation) is left to the loop.
+normalisation) is left to the loop, and `run.json` says so.
 
 Legend: S seeds, B batch, C classes.
 """
@@ -26,31 +26,45 @@ from counterpoise.network import Net
 from counterpoise.partial import Partial
 from counterpoise.pretraining import supervised
 from counterpoise.progress import State
+from counterpoise.records import Json
 from counterpoise.train import Batches, Phase, Run
 
 AHEAD = 64  # steps whose rows are looked up at once
 
 
-def fits(run: Run) -> bool:
-    """Return whether the parts of a run can be stacked."""
-    return not any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in run.net.modules()) and all(
-        isinstance(phase.task, supervised.Method)
-        and not hasattr(phase.mixing, "mix")
-        and phase.ensemble is None
-        and phase.project is None
-        and getattr(phase.optimizer, "stackable", False)
-        for phase in run.phases
-    )
+def misfit(run: Run) -> str:
+    """Return why the parts of a run cannot be stacked; "" where they can."""
+    if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in run.net.modules()):
+        return "the network has batch normalisation"
+    for phase in run.phases:
+        for stands_alone, reason in (
+            (not isinstance(phase.task, supervised.Method), f"{_name(phase.task)} is more than a loss of one batch"),
+            (hasattr(phase.mixing, "mix"), f"{_name(phase.mixing)} mixes examples"),
+            (phase.ensemble is not None, f"{_name(phase.ensemble)} has experts"),
+            (phase.project is not None, "weights are projected after each step"),
+            (not getattr(phase.optimizer, "stackable", False), f"{_name(phase.optimizer)} takes steps of its own"),
+        ):
+            if stands_alone:
+                return reason
+    return ""
 
 
-def train(runs: list[Run], partial: Partial) -> None:
-    """Train all runs and leave each in `partial`, finished; does nothing where they do not fit together.
+def _name(part: Any) -> str:
+    return type(part).__module__.rpartition(".")[2]
 
-    A run whose loss is not finite is marked as diverged and does not touch the others.
+
+def train(runs: list[Run], partial: Partial) -> Json:
+    """Train all runs and leave each in `partial`, finished; where they do not fit together, leave them to the loop.
+
+    A run whose loss is not finite is marked as diverged and does not touch the others. Returns what `run.json` says of
+    it: how the seeds were trained, and why not stacked.
     """
-    if len(runs) < 2 or not all(map(fits, runs)) or all(partial.finished(run.seed) for run in runs):
-        return
-    _Block(runs, partial).run()
+    reason = "a single seed" if len(runs) < 2 else next(filter(None, map(misfit, runs)), "")
+    if reason:
+        return {"execution": "loop", "execution_reason": reason}
+    if not all(partial.finished(run.seed) for run in runs):
+        _Block(runs, partial).run()
+    return {"execution": "stacked"}
 
 
 @dataclass

@@ -3,6 +3,7 @@
 .venv/bin/python -m pytest -n 0 tests/test_bad_input.py
 """
 
+import re
 import time
 from pathlib import Path
 
@@ -256,3 +257,10 @@ def test_a_command_names_what_is_near_and_what_lists_the_rest(words, expected, c
     assert expected in message
     assert message.count("\n") == 1
     assert len(message) < 200
+
+
+def test_rules_quote_whatever_they_put_into_a_shell():
+    lines = [line for path in (small_project.ROOT / "rules").glob("*.smk") for line in path.read_text().splitlines()]
+    commands = [line for line in lines if "python -m counterpoise" in line]
+    assert len(commands) == 6
+    assert all(field.endswith(":q") for line in commands for field in re.findall(r"{(.*?)}", line))

@@ -85,7 +85,7 @@ RECIPES = {
 def test_stacked_is_the_loop_but_for_rounding(recipe, tmp_path):
     phases = RECIPES[recipe]
     together, loop = runs(range(4), phases), runs(range(4), phases)
-    assert all(stacked.fits(run) for run in together)
+    assert not any(map(stacked.misfit, together))
     weights, states, _ = trained(together, tmp_path / "stacked")
     assert parts(states) == parts(alone(loop, tmp_path / "loop"))
     for held, run in zip(weights, loop, strict=True):
@@ -147,9 +147,9 @@ def test_a_seed_that_diverges_says_so_and_leaves_the_others_alone(tmp_path):
 )
 def test_what_does_not_fit_is_left_to_the_loop(change, tmp_path):
     made = runs(range(2), [replace(phase_of(5), **change)])
-    assert stacked.fits(made[0]) == ("mixing" in change)
-    stacked.train(
-        [replace(run, phases=[replace(run.phases[0], project=lambda net: None)]) for run in made],
-        Partial(tmp_path, "cell"),
-    )
+    assert (stacked.misfit(made[0]) == "") == ("mixing" in change)
+    projected = [replace(run, phases=[replace(run.phases[0], project=lambda net: None)]) for run in made]
+    told = {"execution": "loop", "execution_reason": "weights are projected after each step"}
+    assert stacked.train(projected, Partial(tmp_path, "cell")) == told
+    assert stacked.train(made[:1], Partial(tmp_path, "cell")) == {**told, "execution_reason": "a single seed"}
     assert not list(tmp_path.rglob("seed-*"))

@@ -144,7 +144,7 @@ def cell_text(plan: planning.Plan, cell: planning.Cell) -> str:
     rows = []
     for job in status.jobs_of(cell):
         held = status.state(job)
-        rows.append([job.block or "whole", held.status, *_measured(held.run), held.reason])
+        rows.append([job.block or "whole", held.status, *_measured(held.run), held.reason or _execution(held.run)])
     return "\n".join(lines) + "\n\n" + table(("block", "state", "time", "memory", "steps", "commit", ""), rows, wrap=6)
 
 
@@ -153,6 +153,12 @@ def _measured(run: dict[str, Any] | None) -> list[str]:
         return ["", "", "", ""]
     commit = (run["commit"] or "")[:7] + ("+" if run["dirty"] else "")
     return [duration(run["wall_seconds"]), f"{run['peak_memory_mb']:.0f} MB", str(run.get("steps", "")), commit]
+
+
+def _execution(run: dict[str, Any] | None) -> str:
+    """Return why a job whose configuration says stacked took its seeds one after the other, if it did."""
+    reason = (run or {}).get("execution_reason", "")
+    return f"seeds in a loop, not stacked: {reason}" if reason else ""
 
 
 def study_text(plan: planning.Plan, name: str) -> str:

@@ -65,7 +65,7 @@ def run(
         ahead = {}
         if cfg["execution"] == "stacked" and not classical:
             ahead = {seed: begun(seed) for seed in seeds}
-            stacked.train([ready[0] for _, ready in ahead.values() if ready and ready[0]], partial)
+            result |= stacked.train([ready[0] for _, ready in ahead.values() if ready and ready[0]], partial)
         for seed in seeds:
             inputs, prepared = ahead.pop(seed) if seed in ahead else begun(seed)
             table.begin(inputs)

@@ -58,7 +58,7 @@ def _trained(
         rows = resampled(build("samplers", section["sample"]), rows, inputs.fitted[1], seed)
         runs.append(Run(net, [phase], rows, counts.to(device), "pretrain", seed))
     if cfg["execution"] == "stacked":
-        stacked.train(runs, partial)
+        result |= stacked.train(runs, partial)
     for run in runs:
         state = finetune.train_seed(run, partial)
         finetune.count_work(result, state, len(run.sample.labels), section["batch_size"])
