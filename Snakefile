@@ -1,5 +1,5 @@
 # The pipeline: preprocess -> sample -> pretrain -> finetune -> evaluate -> report, over every case of every study.
-# What there is to do is decided once, by counterpoise.plan; the rules below only say how one job is called.
+# What there is to do is decided once, by counterpoise.planning.plan; the rules below only say how one job is called.
 include: "rules/common.smk"
 include: "rules/data.smk"
 include: "rules/train.smk"

@@ -52,7 +52,8 @@ def bare(folder: Path, jobs: int, files: int = 1) -> Path:
 
 def finished(folder: Path) -> int:
     """Leave the files that every job of the project would have left, empty but for the status; return their jobs."""
-    from counterpoise import plan, status
+    from counterpoise.jobs import status
+    from counterpoise.planning import plan
 
     made = plan.make("size_made", "full", folder / "config")
     jobs = list(status.jobs(made))
@@ -71,7 +72,8 @@ def filled(folder: Path, steps: int = 40) -> None:
     import numpy as np
     import pandas as pd
 
-    from counterpoise import plan, status
+    from counterpoise.jobs import status
+    from counterpoise.planning import plan
 
     base = folder / "config/bases/digits_mlp.yaml"
     base.write_text(base.read_text().replace("steps: 300", f"steps: {steps}"))

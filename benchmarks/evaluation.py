@@ -35,8 +35,9 @@ def ours(size: int) -> Callable[[], Any]:
     """Return all our metrics of so many predictions."""
     import torch
 
-    from counterpoise import metrics, registry
-    from counterpoise.rebalancing import Evidence
+    from counterpoise import registry
+    from counterpoise.methods.rebalancing import Evidence
+    from counterpoise.scoring import metrics
 
     labels_N, logits_NC = predictions(size)
     counts_C = torch.arange(CLASSES, 0, -1)
@@ -65,21 +66,22 @@ def scikit_learn(size: int) -> Callable[[], Any]:
 
 def verdicts(folder: str, studies: int) -> Callable[[], Any]:
     """Return the verdicts of a study's claims, as often as there are studies."""
-    from counterpoise import plan, tables
+    from counterpoise.judging import results
+    from counterpoise.planning import plan
     from counterpoise.stages import report
 
     os.chdir(folder)
     made = plan.read()
     study = made.studies["size_made.full"]
-    found = tables.rows(made, study)
-    table = tables.measurements(found, study)
+    found = results.rows(made, study)
+    table = results.measurements(found, study)
     report.judge(made, study, found, table)
     return lambda: [report.judge(made, study, found, table) for _ in range(studies)]
 
 
 def pages(folder: str, studies: int) -> Callable[[], Any]:
     """Return the whole report of a study, from its files to its page, as often as there are studies."""
-    from counterpoise import plan
+    from counterpoise.planning import plan
     from counterpoise.stages import report
 
     os.chdir(folder)

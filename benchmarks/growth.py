@@ -37,8 +37,8 @@ def measured(rows: int, classes: int) -> Callable[[], Any]:
     """Return all metrics of predictions."""
     import torch
 
-    from counterpoise import metrics
-    from counterpoise.rebalancing import Scores
+    from counterpoise.methods.rebalancing import Scores
+    from counterpoise.scoring import metrics
 
     labels_N = torch.arange(rows) % classes
     draw = torch.randn(rows, classes, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -51,16 +51,16 @@ def measured(rows: int, classes: int) -> Callable[[], Any]:
 def block(seeds: int) -> Callable[[], Any]:
     """Return the training of a block of seeds, stacked."""
     from benchmarks import stacked
-    from counterpoise import train
+    from counterpoise.training import loop
 
-    train.one_thread()
+    loop.one_thread()
     stacked.together("digits MLP", 2, 5)
     return lambda: stacked.together("digits MLP", seeds, 60)
 
 
 def planned(folder: str) -> Callable[[], Any]:
     """Return the planning of a project, after one that has imported what it needs."""
-    from counterpoise import plan
+    from counterpoise.planning import plan
 
     plan.make("size_made", "full", Path(folder) / "config")
     return lambda: plan.make("size_made", "full", Path(folder) / "config")

@@ -25,27 +25,29 @@ def steps(path: str, rows: int, number: int) -> Side:
     """Return so many steps of LeNet on random rows of an array in a file."""
     import torch
 
-    from counterpoise import network, registry, samples, train
+    from counterpoise import registry
+    from counterpoise.data import samples
+    from counterpoise.training import loop, network
 
     x = samples.open_array(Path(path).parent, Path(path).stem)
     y = np.random.default_rng(0).integers(0, CLASSES, rows)
-    sample = train.Sample(x, np.arange(rows), y, [120.0] * 3, [60.0] * 3, "channels_last")
+    sample = loop.Sample(x, np.arange(rows), y, [120.0] * 3, [60.0] * 3, "channels_last")
     methods = {"optimizers": "sgd", "schedules": "constant", "samplers": "none", "losses": "cross_entropy"}
     sgd, constant, sampler, loss = (registry.build(kind, {"name": name}) for kind, name in methods.items())
     task = registry.build("pretraining", {"name": "supervised"})
     augmentation = registry.build("augmentation", {"name": "crop_flip"})
-    phase = train.Phase(number, 128, task, sampler, loss, augmentation, sgd, constant)
+    phase = loop.Phase(number, 128, task, sampler, loss, augmentation, sgd, constant)
     model, head = (registry.build(kind, {"name": name}) for kind, name in (("models", "lenet5"), ("heads", "linear")))
-    run = train.Run(
+    run = loop.Run(
         network.build(model, head, SHAPE, CLASSES, seed=0), [phase], sample, torch.full((CLASSES,), rows / CLASSES),
         "finetune", 0,
     )  # fmt: skip
 
     def call() -> Once:
-        train.one_thread()
+        loop.one_thread()
         held = [_own()]
         wall, cpu = time.perf_counter(), time.process_time()
-        train.train(run, resume=None, save=lambda *_: None, log=lambda *_: held.append(_own()))
+        loop.train(run, resume=None, save=lambda *_: None, log=lambda *_: held.append(_own()))
         return Once(time.perf_counter() - wall, time.process_time() - cpu, max(held) - held[0])
 
     return call

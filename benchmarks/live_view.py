@@ -20,9 +20,7 @@ from benchmarks.harness import Command, Json, Options, Target, compare, main
 from benchmarks.sides import ROOT, Once
 
 STUDY = "size_made.full"
-FOLLOW = (
-    f"import sys; from counterpoise import plan, track; sys.exit(track.follow(plan.read(), sys.argv[1], ['{STUDY}']))"
-)
+FOLLOW = f"import sys; from counterpoise.planning import plan; from counterpoise.tracking import store as track; sys.exit(track.follow(plan.read(), sys.argv[1], ['{STUDY}']))"
 STARTED = 8.0  # seconds in which the process has imported MLflow and made its store, and writes
 
 
@@ -61,7 +59,7 @@ def measure(options: Options) -> Iterator[Json | None]:
     name = "training beside the live view"
     if not options.wants(name):
         return
-    from counterpoise import plan
+    from counterpoise.planning import plan
 
     with tempfile.TemporaryDirectory() as held:
         folder = _projects.write(Path(held) / "job", 100)  # so that the view is being written all the time

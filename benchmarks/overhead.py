@@ -25,8 +25,8 @@ from benchmarks.sides import ROOT, Once
 
 CORES = 2
 PARTS = ("Snakefile", "rules", "envs", "workflow", "profiles", "config")
-PLAN = "from counterpoise import preflight, study; preflight.checked_plan(study.settings())"
-IMPORT = "import importlib; from counterpoise import warm; [importlib.import_module(name) for name in warm.IMPORTED]"
+PLAN = "from counterpoise.checking import preflight; from counterpoise.planning import study; preflight.checked_plan(study.settings())"
+IMPORT = "import importlib; from counterpoise.jobs import forkserver as warm; [importlib.import_module(name) for name in warm.IMPORTED]"
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def _default(folder: Path, options: Options) -> Iterator[Json]:
     for name, program in (("imports of the process that forks", IMPORT), ("the first planning", PLAN)):
         line = f"rm -rf results/plans && exec {sys.executable} -c '{program}'"
         yield value(f"default run: {name}", Command(("bash", "-c", line), project)().cpu, "CPU s")
-    began = Command((sys.executable, "-c", "import counterpoise.__main__, counterpoise.warm"), project)
+    began = Command((sys.executable, "-c", "import counterpoise.__main__, counterpoise.jobs.forkserver"), project)
     cost = min(began().cpu for _ in range(5))
     yield value("start of a job that is forked", cost, "CPU s", target=Target("value", at_most=3))
 

@@ -25,7 +25,7 @@ def planner(folder: str) -> Callable[[], Any]:
     """Return the planning of a project."""
     import torch  # a second by itself, whatever the number of cells
 
-    from counterpoise import plan
+    from counterpoise.planning import plan
 
     assert torch
     return lambda: plan.make("size_made", "full", Path(folder) / "config")
@@ -40,7 +40,7 @@ def writer(folder: str) -> Callable[[], Any]:
 
 def reader(folder: str) -> Callable[[], Any]:
     """Return the reading of the plan, as every job does when it starts."""
-    from counterpoise import plan
+    from counterpoise.planning import plan
 
     return lambda: plan.read(Path(folder) / "results/plan.json")
 

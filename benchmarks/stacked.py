@@ -15,8 +15,10 @@ import numpy as np
 import torch
 
 from benchmarks.harness import Json, Options, Target, compare, main
-from counterpoise import network, registry, stacked, train
-from counterpoise.partial import Partial
+from counterpoise import registry
+from counterpoise.training import loop as train
+from counterpoise.training import network, stacked
+from counterpoise.training.partial import Partial
 
 CASES = {  # name: shape of an image, rows, augmentation
     "digits MLP": ((1, 8, 8), 1200, "none"),

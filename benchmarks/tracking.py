@@ -20,21 +20,23 @@ from benchmarks.harness import Fresh, Json, Options, compare, main
 
 def mirror(folder: str) -> Callable[[], Any]:
     """Return the writing of the whole view into a new store."""
-    from counterpoise import plan, track
+    from counterpoise.planning import plan
+    from counterpoise.tracking import store
 
     os.chdir(folder)
     made = plan.read()
     Path("mlflow.db").unlink(missing_ok=True)
-    return lambda: track.rebuild(made, "sqlite:///mlflow.db")
+    return lambda: store.rebuild(made, "sqlite:///mlflow.db")
 
 
 def again(folder: str) -> Callable[[], Any]:
     """Return the writing of a view that lacks nothing."""
-    from counterpoise import plan, track
+    from counterpoise.planning import plan
+    from counterpoise.tracking import store
 
     os.chdir(folder)
     made = plan.read()
-    return lambda: track.rebuild(made, "sqlite:///mlflow.db")
+    return lambda: store.rebuild(made, "sqlite:///mlflow.db")
 
 
 def search(folder: str) -> Callable[[], Any]:

@@ -28,8 +28,9 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.harness import Json, Options, Target, compare, main, once, value
-from counterpoise import network, quicker, registry, train
-from counterpoise.samples import Sample
+from counterpoise import registry
+from counterpoise.data.samples import Sample
+from counterpoise.training import loop, network, precision
 
 CUDA = torch.Tensor.cuda
 CASES = {  # name: model, shape of an image, images, batch, steps of a call (quick: a quarter)
@@ -65,11 +66,11 @@ class Case:
 
     def ours(self) -> None:
         """Take the steps as a job does."""
-        train.one_thread()
+        loop.one_thread()
         torch.set_num_threads(self.threads)
         mean, std = [120.0] * self.shape[0], [60.0] * self.shape[0]
         sample = Sample(self.x, np.arange(self.rows), self.y, mean, std, self.layout, self.device)
-        phase = train.Phase(
+        phase = loop.Phase(
             steps=self.steps,
             batch_size=self.batch,
             task=registry.build("pretraining", {"name": "supervised"}),
@@ -81,9 +82,9 @@ class Case:
         )
         counts_C = torch.bincount(torch.from_numpy(self.y), minlength=10).float().to(self.device)
         net = self.net().to(self.device)
-        quicker.quicken(net, {"precision": "float32", "compile": "off"} | self.says)
-        run = train.Run(net, [phase], sample, counts_C, "finetune", 0)
-        train.train(run, resume=None, save=lambda tensors, state: None, log=lambda row, phase: None)
+        precision.quicken(net, {"precision": "float32", "compile": "off"} | self.says)
+        run = loop.Run(net, [phase], sample, counts_C, "finetune", 0)
+        loop.train(run, resume=None, save=lambda tensors, state: None, log=lambda row, phase: None)
 
     def peers(self, peer: ModuleType) -> None:
         """Take the steps as LDAM-DRW does: whole epochs of a data set that is as long as they need."""

@@ -44,16 +44,17 @@ def job_or_main() -> int:
     """Run a job of Snakemake's in a process that has imported everything already, anything else here."""
     words, parent = sys.argv[1:], os.environ.get("COUNTERPOISE_PARENT")
     try:
-        from counterpoise import stopping, warm
+        from counterpoise import stopping
+        from counterpoise.jobs import forkserver
 
-        if not words or words[0] not in (*warm.STAGES, "finish"):
+        if not words or words[0] not in (*forkserver.STAGES, "finish"):
             stopping.handle(stopping.interrupt)
         elif parent:
             if parent != str(os.getppid()):
                 print(f"error: COUNTERPOISE_PARENT is {parent}, which has not started this job", file=sys.stderr)
                 return stopping.ORPHANED
             stopping.die_with(int(parent))
-            code = warm.run(words)
+            code = forkserver.run(words)
             if code is not None:
                 return code
         code = main()

@@ -145,7 +145,7 @@ def parser() -> argparse.ArgumentParser:
         "hash",
         "commands.hash:hash_data",
         "print what the file of a data set must contain",
-        "Read a data set of counterpoise/datasets/ and print its shape, the examples of each class, the data hash and\n"
+        "Read a data set of counterpoise/methods/datasets/ and print its shape, the examples of each class, the data hash and\n"
         "the checksums of its files, ready to be pasted into its file. Files that are nowhere are downloaded.\n"
         "Exit code 1 where the file differs.",
         "counterpoise hash digits",
@@ -293,7 +293,7 @@ def _target(command: argparse.ArgumentParser) -> None:
 
 
 def _data_set(command: argparse.ArgumentParser) -> None:
-    command.add_argument("dataset", help="the name of its file in counterpoise/datasets/")
+    command.add_argument("dataset", help="the name of its file in counterpoise/methods/datasets/")
 
 
 def _kind(command: argparse.ArgumentParser) -> None:

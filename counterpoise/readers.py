@@ -178,7 +178,7 @@ def read(path: Path) -> None:
     elif path.suffix == ".npy":
         read_array(path)
     elif path.suffix == ".safetensors":
-        from counterpoise import checkpoints
+        from counterpoise.training import checkpoints
 
         checkpoints.load(path)
 

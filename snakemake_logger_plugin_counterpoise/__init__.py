@@ -17,7 +17,7 @@ from typing import Any
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from counterpoise import warm
+from counterpoise.jobs import forkserver
 from snakemake_logger_plugin_counterpoise.progress import Progress
 from snakemake_logger_plugin_counterpoise.tracker import Tracker
 
@@ -102,7 +102,7 @@ class LogHandler(LogHandlerBase):
         if self.ticker is None:
             self.tracker.start()
             if self.tracker.plan.get("is_local", bool)():
-                warm.start()
+                forkserver.start()
             self.ticker = threading.Thread(target=self._tick, daemon=True)
             self.ticker.start()
 

@@ -27,13 +27,14 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
-from counterpoise import registry, train
-from counterpoise.columns import Column
+from counterpoise import registry
+from counterpoise.data.columns import Column
 from counterpoise.errors import nearest
-from counterpoise.network import Net
-from counterpoise.network import build as build_network
-from counterpoise.plan import VERSIONS
-from counterpoise.rebalancing import Evidence
+from counterpoise.methods.rebalancing import Evidence
+from counterpoise.planning.plan import VERSIONS
+from counterpoise.training import loop
+from counterpoise.training.network import Net
+from counterpoise.training.network import build as build_network
 from tests.other_rounding import other_rounding, rounded
 
 FOLDER = Path(__file__).parent / "goldens"
@@ -133,7 +134,7 @@ def cases(kind: str, name: str) -> list[dict[str, Any]]:
     return [ALL_CASES.get(f"{kind}.{name}", {}) | options for options in found]
 
 
-class Sample(train.Sample):
+class Sample(loop.Sample):
     """Rows in float64; mean and deviation are exact in float32."""
 
     def batch(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -210,15 +211,15 @@ def trained(
     described = {role: part[role] for role in roles} | {"ensemble": part["ensemble"] if experts > 1 else None}
     net.to(DEVICE)
     strategy, counts = part["strategy"], torch.tensor(COUNTS, dtype=torch.float64).to(DEVICE)
-    phases = strategy.phases(train.Phase(steps=STEPS, batch_size=BATCH, **described))
+    phases = strategy.phases(loop.Phase(steps=STEPS, batch_size=BATCH, **described))
     if hasattr(strategy, "open"):
         strategy.open(net, sample, counts)
-    train.add_extra(net, phases, "train", 0)
+    loop.add_extra(net, phases, "train", 0)
     history: list[dict[str, Any]] = []
     stage = "pretrain" if "task" in changes and kind_of_task == "pretraining" else "finetune"
     hooks = {"unlabelled": sample, "validation": (sample.raw[::3], sample.labels[::3])}
-    state = train.train(
-        train.Run(net, phases, sample, counts, stage, 0, hooks),
+    state = loop.train(
+        loop.Run(net, phases, sample, counts, stage, 0, hooks),
         resume=None,
         save=lambda tensors, held: None,
         log=lambda row, number: history.append(row),

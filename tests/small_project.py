@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from counterpoise import config
+from counterpoise.planning import config
 
 ROOT = Path(__file__).resolve().parents[1]
 WORKFLOW = ("Snakefile", "rules", "profiles", "envs", "workflow")

@@ -11,8 +11,8 @@ from scipy.stats import rankdata
 from sklearn.ensemble import IsolationForest
 from sklearn.neighbors import LocalOutlierFactor
 
-from counterpoise import estimators
-from counterpoise.models._anomalies import Detector
+from counterpoise.exporting import estimators
+from counterpoise.methods.models._anomalies import Detector
 from counterpoise.registry import build
 
 NAMES = ("isolation_forest", "local_outlier_factor")

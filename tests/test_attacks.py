@@ -10,8 +10,9 @@ from test_stages_train import DATA, SHORT, Project
 from torch import nn
 from torch.nn import functional as F
 
-from counterpoise import attacks, records, registry, streams
+from counterpoise import records, registry, streams
 from counterpoise.stages import evaluate
+from counterpoise.training import attacks
 
 SIZE = {"epsilon": 6.0, "step_size": 2.5, "steps": 8}
 

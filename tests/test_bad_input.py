@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import small_project
 
-from counterpoise import names, study, tuning
-from counterpoise import plan as planning
 from counterpoise.__main__ import main
 from counterpoise.errors import UserError, nearest
-from counterpoise.yaml_files import BYTES, DEPTH, VALUES, read_yaml
+from counterpoise.planning import names, study, tuned
+from counterpoise.planning import plan as planning
+from counterpoise.planning.yaml_files import BYTES, DEPTH, VALUES, read_yaml
 
 BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 12)
@@ -190,10 +190,10 @@ def test_a_file_of_choices_is_checked_as_every_other(text, expected, tmp_path):
     path.parent.mkdir()
     path.write_text(text)
     if expected is None:  # whole recipes are resolved, and refuse it there
-        assert tuning.read("x", ["a"], tmp_path)["a"]["finetune"]
+        assert tuned.read("x", ["a"], tmp_path)["a"]["finetune"]
     else:
-        assert message_of(tuning.read, "x", ["a"], tmp_path).startswith(str(path))
-        assert expected in message_of(tuning.read, "x", ["a"], tmp_path)
+        assert message_of(tuned.read, "x", ["a"], tmp_path).startswith(str(path))
+        assert expected in message_of(tuned.read, "x", ["a"], tmp_path)
 
 
 @pytest.mark.parametrize(

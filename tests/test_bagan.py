@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from counterpoise.errors import ImpossibleCell, UserError
-from counterpoise.samplers import _bagan_networks as networks
-from counterpoise.samplers import bagan
+from counterpoise.methods.samplers import _bagan_networks as networks
+from counterpoise.methods.samplers import bagan
 
 SMALL = {"steps_autoencoder": 3, "steps_gan": 3, "latent": 6, "width": 4, "batch_size": 16}
 
@@ -155,5 +155,5 @@ def test_images_of_any_shape_come_back_in_it(shape):
 
 
 def test_torch_is_imported_only_to_resample():
-    code = "import sys; import counterpoise.samplers.bagan as b; b.Method(); assert 'torch' not in sys.modules"
+    code = "import sys; import counterpoise.methods.samplers.bagan as b; b.Method(); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

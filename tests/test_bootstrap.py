@@ -12,7 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from counterpoise import bootstrap, registry, streams, tables
+from counterpoise import registry, streams
+from counterpoise.judging import results
+from counterpoise.publishing import bootstrap
 from counterpoise.stages import evaluate
 
 SEEDS, COUNTS = [0, 1, 2], [40, 12, 4]
@@ -45,7 +47,9 @@ def study_of(folder, claims, ids=None, seeds=SEEDS):
             pq.write_table(
                 made.replace_schema_metadata({"counterpoise": json.dumps(meta)}), place / "predictions.parquet"
             )
-            blocks = {stage: tables.Block(stage, case, place, {"status": "done"}) for stage in ("finetune", "evaluate")}
+            blocks = {
+                stage: results.Block(stage, case, place, {"status": "done"}) for stage in ("finetune", "evaluate")
+            }
             entries.append(entry)
             found.append((entry, blocks))
     common = {"text": "t", "form": "better", "scope": "scaled", "A": "adjusted", "B": "plain", "margin": 0.01}

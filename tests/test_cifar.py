@@ -16,11 +16,13 @@ import pytest
 import torch
 from small_project import recipe
 
-from counterpoise import data, preflight, records, registry
-from counterpoise.augmentation import crop_flip
-from counterpoise.datasets import _cifar, cifar10, cifar100
+from counterpoise import records, registry
+from counterpoise.checking import preflight
+from counterpoise.data import files as data
 from counterpoise.errors import ImpossibleCell, UserError
-from counterpoise.imbalance import ldam_subset
+from counterpoise.methods.augmentation import crop_flip
+from counterpoise.methods.datasets import _cifar, cifar10, cifar100
+from counterpoise.methods.imbalance import ldam_subset
 from counterpoise.stages import preprocess, sample
 
 ARCHIVES = {"cifar10": "cifar-10-binary.tar.gz", "cifar100": "cifar-100-binary.tar.gz"}

@@ -8,11 +8,12 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
-from counterpoise import metrics, numerals
-from counterpoise import statistics as st
-from counterpoise.claims import UNBOUNDED, bounds, parse_claims
+from counterpoise import numerals
 from counterpoise.errors import UserError
-from counterpoise.verdicts import judge
+from counterpoise.judging import statistics as st
+from counterpoise.judging.claims import UNBOUNDED, bounds, parse_claims
+from counterpoise.judging.verdicts import judge
+from counterpoise.scoring import metrics
 
 CASES = ["a", "b", "c", "d"]
 FACTORS = {"imbalance.mu": [0.2, 0.5], "imbalance.rho": [10, 20, 40]}

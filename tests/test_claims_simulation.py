@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy.stats import binom, norm
 
-from counterpoise import statistics as st
-from counterpoise.measuring import ALPHA
-from counterpoise.verdicts import LOOK_ALPHA, TIES
+from counterpoise.judging import statistics as st
+from counterpoise.judging.effects import ALPHA
+from counterpoise.judging.verdicts import LOOK_ALPHA, TIES
 
 REPEATS = 10_000
 MARGIN = 0.01

@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 import small_project
 
-from counterpoise import digests, jobs, records, status, stopping
-from counterpoise import plan as planning
+from counterpoise import digests, records, stopping
 from counterpoise.__main__ import main
 from counterpoise.cli import parser
+from counterpoise.jobs import job as jobs
+from counterpoise.jobs import status
+from counterpoise.planning import plan as planning
 
 ROOT = Path(__file__).parents[1]
 RUN = small_project.RUN | {"steps": 30}

@@ -8,7 +8,7 @@ import json
 import numpy as np
 import pytest
 
-from counterpoise.datasets import clinc150
+from counterpoise.methods.datasets import clinc150
 
 
 def murmur3(word: str) -> int:

@@ -5,11 +5,12 @@ import copy
 import pytest
 import yaml
 
-from counterpoise import preflight, study
-from counterpoise.config import merge
+from counterpoise.checking import preflight
 from counterpoise.errors import UserError
-from counterpoise.plan import Plan
-from counterpoise.yaml_files import read_yaml
+from counterpoise.planning import study
+from counterpoise.planning.config import merge
+from counterpoise.planning.plan import Plan
+from counterpoise.planning.yaml_files import read_yaml
 
 BASE = {
     "block": 5,

@@ -18,8 +18,9 @@ import pytest
 from annotated_types import Interval
 
 import counterpoise
-from counterpoise import config, registry
+from counterpoise import registry
 from counterpoise.errors import UserError
+from counterpoise.planning import config
 
 PACKAGE = Path(counterpoise.__file__).parent
 METHODS = [(kind, name) for kind in registry.KINDS for name in registry.names(kind)]

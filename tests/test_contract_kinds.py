@@ -14,11 +14,13 @@ import torch
 from torch import nn
 from torch.func import functional_call, grad, stack_module_state, vmap
 
-from counterpoise import registry, targets, train
-from counterpoise.columns import Column
+from counterpoise import registry
+from counterpoise.data import targets
+from counterpoise.data.columns import Column
 from counterpoise.errors import ImpossibleCell, UserError
-from counterpoise.network import build as build_network
-from counterpoise.rebalancing import Evidence, Scores
+from counterpoise.methods.rebalancing import Evidence, Scores
+from counterpoise.training import loop
+from counterpoise.training.network import build as build_network
 
 # What a method cannot do without; whatever is not here must work at its defaults.
 NEEDED = {
@@ -647,10 +649,10 @@ def test_a_strategy_spends_the_steps_it_is_given(name):
     }
     if name == "ride_router":
         kinds["ensemble"] = ("ensembles", "plain_average")
-    given = train.Phase(steps=90, batch_size=16, **{role: build(*method) for role, method in kinds.items()})
+    given = loop.Phase(steps=90, batch_size=16, **{role: build(*method) for role, method in kinds.items()})
     phases = method.phases(given)
     assert phases
-    assert all(isinstance(phase, train.Phase) for phase in phases)
+    assert all(isinstance(phase, loop.Phase) for phase in phases)
     assert sum(phase.steps for phase in phases) == 90, "equal gradient steps for every case"
     assert type(method.fresh_head) is bool
     assert phases == method.phases(given)
@@ -671,7 +673,7 @@ LABELLED = {  # training counts of each class and a batch that such a training p
 def semi_step(name, case="three classes", number=50, brightness=255.0, **changed):
     """Return a step of 100 on bright labelled and unlabelled images, and the generators that it was asked for."""
     method, (counts, labels) = build("semi_supervised", name), LABELLED[case]
-    phase = train.Phase(
+    phase = loop.Phase(
         steps=100,
         batch_size=len(labels),
         task=method,
@@ -683,12 +685,12 @@ def semi_step(name, case="three classes", number=50, brightness=255.0, **changed
     )
     net = build_network(build("models", "mlp"), build("heads", "linear"), (1, 8, 8), len(counts), 0)
     net.head.weight.data *= 30  # certain enough for its own labels to count
-    train.add_extra(net, [phase], "train", 0)
+    loop.add_extra(net, [phase], "train", 0)
     images = torch.rand(len(labels) * (1 + method.unlabelled_ratio), 1, 8, 8, generator=seeded(3)) * brightness
-    sample = train.Sample(images.numpy(), np.arange(len(labels)), np.array(labels), [100.0], [50.0])
+    sample = loop.Sample(images.numpy(), np.arange(len(labels)), np.array(labels), [100.0], [50.0])
     seen = images.split([len(labels), len(labels) * method.unlabelled_ratio])
     given = {"unlabelled_B": seen[1], "stream": lambda purpose: seeded(sum(map(ord, purpose)))} | changed
-    return train.Step(net, phase, sample, torch.tensor(counts), None, number, seen[0], torch.tensor(labels), **given)
+    return loop.Step(net, phase, sample, torch.tensor(counts), None, number, seen[0], torch.tensor(labels), **given)
 
 
 @pytest.mark.parametrize("name", SEMI)

@@ -31,7 +31,7 @@ def refusal(kind, name, cls):
     return str(caught.value)
 
 
-WINE, POLY = "counterpoise/datasets/wine_cultivars.py", "counterpoise/losses/poly1.py"
+WINE, POLY = "counterpoise/methods/datasets/wine_cultivars.py", "counterpoise/methods/losses/poly1.py"
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_hash_prints_what_the_file_of_a_data_set_must_contain(capsys):
     digits = registry.method("datasets", "digits")
     assert f'    data_hash: ClassVar[str] = "{digits.data_hash}"\n' in told
     assert f"    train_counts: ClassVar[tuple[int, ...]] = {digits.train_counts}\n" in told
-    assert told.endswith("as in counterpoise/datasets/digits.py\n")
+    assert told.endswith("as in counterpoise/methods/datasets/digits.py\n")
 
 
 def test_hash_works_before_the_rest_of_the_file_is_written(capsys, monkeypatch, tmp_path):

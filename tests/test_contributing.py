@@ -32,9 +32,9 @@ def project(tmp_path_factory):
     for path, text in blocks:
         (folder / path).write_text(text)
     assert [path for path, _ in blocks] == [
-        "counterpoise/losses/poly1.py",
+        "counterpoise/methods/losses/poly1.py",
         "config/studies/leng2022_poly.yaml",
-        "counterpoise/datasets/wine_cultivars.py",
+        "counterpoise/methods/datasets/wine_cultivars.py",
     ]
     (folder / "config/studies/leng2022_wine.yaml").write_text(WINE)
     return folder
@@ -53,7 +53,7 @@ def test_the_example_study_passes_the_check(project):
 
 def test_the_example_data_set_is_what_its_file_says(project):
     told = run(project, "-m", "counterpoise", "hash", "wine_cultivars")
-    assert told.endswith("as in counterpoise/datasets/wine_cultivars.py\n")
+    assert told.endswith("as in counterpoise/methods/datasets/wine_cultivars.py\n")
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_the_examples_train(project, study, case, used):
     script = f"""
 import counterpoise
 from pathlib import Path
-from counterpoise import jobs, plan
+from counterpoise.jobs import job as jobs; from counterpoise.planning import plan
 assert Path(counterpoise.__file__).is_relative_to(Path.cwd()), counterpoise.__file__
 made = plan.make("{study}", "smoke")
 made.write(plan.PLAN)

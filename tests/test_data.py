@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from counterpoise import data, records, registry
-from counterpoise.datasets import _idx, _images, fashion_mnist, mnist
+from counterpoise import records, registry
+from counterpoise.data import files, pooling
 from counterpoise.errors import UserError
+from counterpoise.methods.datasets import _idx, fashion_mnist, mnist
 from counterpoise.stages import preprocess
 
 CONTENT = b"a small official file"
@@ -39,7 +40,7 @@ def put(path: Path, content: bytes) -> Path:
 
 
 def find(url: str = "https://example.org/part.gz", checksum: str = CHECKSUM) -> Path:
-    return data.locate("tiny", {"part": (url, checksum)}, "part")
+    return files.locate("tiny", {"part": (url, checksum)}, "part")
 
 
 def fault(call) -> str:
@@ -54,7 +55,7 @@ def fault(call) -> str:
 def test_a_file_in_the_raw_folder_is_used(raw, place):
     path = put(raw.parent / place, gzip.compress(CONTENT) if place.endswith(".gz") else CONTENT)
     assert find() == path
-    with data.open_file(find()) as file:
+    with files.open_file(find()) as file:
         assert file.read() == CONTENT
 
 
@@ -71,7 +72,7 @@ def test_the_folders_of_counterpoise_data_come_after_the_raw_folder(raw, tmp_pat
 
 def test_the_raw_folder_is_data_raw_unless_said_otherwise(monkeypatch):
     monkeypatch.delenv("COUNTERPOISE_RAW", raising=False)
-    assert data.raw_folder() == Path("data/raw")
+    assert files.raw_folder() == Path("data/raw")
 
 
 def test_sha256_is_checked_as_well_as_md5(raw):
@@ -146,10 +147,10 @@ def test_a_raw_folder_that_cannot_be_written_is_a_user_error(tmp_path, monkeypat
 def test_the_hash_of_arrays_sees_values_types_and_shapes_but_not_byte_order_or_layout():
     x = np.arange(6, dtype=np.int64).reshape(2, 3)
     text = b"<i8 (2, 3)" + x.tobytes()
-    assert data.hash_arrays(x) == hashlib.sha256(text).hexdigest()
-    assert data.hash_arrays(x) == data.hash_arrays(x.astype(">i8")) == data.hash_arrays(np.asfortranarray(x))
+    assert files.hash_arrays(x) == hashlib.sha256(text).hexdigest()
+    assert files.hash_arrays(x) == files.hash_arrays(x.astype(">i8")) == files.hash_arrays(np.asfortranarray(x))
     others = [x + 1, x.astype(np.int32), x.reshape(3, 2), x.T]
-    assert len({data.hash_arrays(x), *map(data.hash_arrays, others)}) == 5
+    assert len({files.hash_arrays(x), *map(files.hash_arrays, others)}) == 5
 
 
 # --- IDX
@@ -190,8 +191,8 @@ def tiny(request, raw, monkeypatch):
         put(raw / name / f"{file}.gz", gzip.compress(idx(array)))
         checksums[file] = f"md5:{hashlib.md5(idx(array)).hexdigest()}"
     monkeypatch.setattr(module.Method, "files", _idx.files("https://example.org", checksums))
-    read = module.Method().read(partial(data.locate, name, module.Method.files))
-    monkeypatch.setattr(module.Method, "data_hash", data.hash_arrays(*read))
+    read = module.Method().read(partial(files.locate, name, module.Method.files))
+    monkeypatch.setattr(module.Method, "data_hash", files.hash_arrays(*read))
     return name, arrays
 
 
@@ -237,7 +238,7 @@ def test_a_pool_that_does_not_divide_the_side_is_a_user_error(name, pool):
 
 def test_average_pooling_averages_each_square():
     x = np.array([[[[0, 255, 1, 2], [255, 255, 3, 5]]]], np.uint8)
-    np.testing.assert_array_equal(_images.average_pool(x, 2), np.array([[[[191.25, 2.75]]]], np.float32))
+    np.testing.assert_array_equal(pooling.average_pool(x, 2), np.array([[[[191.25, 2.75]]]], np.float32))
 
 
 # --- what the data sets of this project really are
@@ -246,8 +247,8 @@ def test_average_pooling_averages_each_square():
 @pytest.mark.parametrize("name", ["digits", "breast_cancer"])  # preprocess checks the others against theirs
 def test_a_data_set_is_what_its_constants_say(name):
     method = registry.method("datasets", name)
-    train_x, train_y, test_x, test_y = method().read(partial(data.locate, name, method.files))
-    assert data.hash_arrays(train_x, train_y, test_x, test_y) == method.data_hash
+    train_x, train_y, test_x, test_y = method().read(partial(files.locate, name, method.files))
+    assert files.hash_arrays(train_x, train_y, test_x, test_y) == method.data_hash
     assert train_x.shape[1:] == test_x.shape[1:] == method.shape
     assert tuple(np.bincount(train_y)) == method.train_counts
     assert len(np.bincount(test_y)) == len(method.classes) == len(method.train_counts)
@@ -257,7 +258,7 @@ def test_a_data_set_is_what_its_constants_say(name):
 @pytest.mark.parametrize("name", ["digits", "breast_cancer"])
 def test_the_test_part_that_is_set_aside_is_a_stratified_30_percent(name):
     method = registry.method("datasets", name)
-    train_x, train_y, test_x, test_y = method().read(partial(data.locate, name, method.files))
+    train_x, train_y, test_x, test_y = method().read(partial(files.locate, name, method.files))
     total = np.bincount(train_y) + np.bincount(test_y)
     np.testing.assert_array_less(np.abs(np.bincount(test_y) - 0.3 * total), 0.51)
     rows = [x.tobytes() for x in train_x]

@@ -18,23 +18,14 @@ import small_project
 import test_stacked
 import torch
 
-from counterpoise import (
-    cards,
-    devices,
-    jobs,
-    network,
-    preflight,
-    progress,
-    quicker,
-    records,
-    registry,
-    samples,
-    stacked,
-    train,
-)
-from counterpoise import plan as planning
+from counterpoise import cards, devices, records, registry
+from counterpoise.checking import preflight
+from counterpoise.data import samples
 from counterpoise.errors import UserError
-from counterpoise.partial import Partial
+from counterpoise.jobs import job
+from counterpoise.planning import plan as planning
+from counterpoise.training import loop, network, precision, progress, stacked
+from counterpoise.training.partial import Partial
 
 KINDS = {"models", "heads", "ensembles", "pretraining", "finetuning", "losses", "augmentation", "mixing"}
 KINDS |= {"optimizers", "schedules", "semi_supervised"}
@@ -143,7 +134,7 @@ def waited(monkeypatch):
     """Return a context with a card, and what the steps of a training waited for."""
     waits: list[list[str]] = []
     in_steps: Counter[str] = Counter()
-    begin, read = train._train_mode, progress.read
+    begin, read = loop._train_mode, progress.read
 
     def begun(*given):
         begin(*given)
@@ -153,10 +144,10 @@ def waited(monkeypatch):
         in_steps.update(waits[0] if pending else ())
         read(pending, state)
 
-    monkeypatch.setattr(train, "_train_mode", begun)
+    monkeypatch.setattr(loop, "_train_mode", begun)
     monkeypatch.setattr(progress, "read", reading)
-    monkeypatch.setattr(train, "ROWS", 1)
-    monkeypatch.setattr(train, "CHECKPOINT_SECONDS", float("inf"))
+    monkeypatch.setattr(loop, "ROWS", 1)
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", float("inf"))
     with fake_card.card() as told:
         waits.append(told)
         yield in_steps
@@ -204,7 +195,7 @@ def project(tmp_path, monkeypatch):
         for stage in ("preprocess", "sample", "pretrain", "finetune", "evaluate"):
             for cell in plan.cells.values():
                 for block in cell.blocks if cell.stage == stage else ():
-                    jobs.run(stage, cell.name, None if stage == "preprocess" else planning.block_name(block))
+                    job.run(stage, cell.name, None if stage == "preprocess" else planning.block_name(block))
         return plan, {str(p.relative_to(tmp_path / name)): p for p in (tmp_path / name / "results").rglob("*.*")}
 
     return run
@@ -252,8 +243,8 @@ def test_a_stack_on_a_card_is_the_stack_on_a_cpu_and_no_step_waits(tmp_path, mon
 
     monkeypatch.setattr(stacked._Block, "_phase", begun)
     monkeypatch.setattr(stacked._Block, "_count", counting)
-    monkeypatch.setattr(train, "ROWS", 1)
-    monkeypatch.setattr(train, "CHECKPOINT_SECONDS", float("inf"))
+    monkeypatch.setattr(loop, "ROWS", 1)
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", float("inf"))
     with fake_card.card() as told:
         waits.append(told)
         made = test_stacked.runs(range(3), phases)
@@ -295,11 +286,11 @@ def trained(model, steps=20, **cfg):
     x[np.arange(60), 0, labels, labels] += 4
     rows = samples.Sample(x, np.arange(60), labels, [0.0] * 3, [1.0] * 3)
     net = network.build(model, registry.build("heads", {"name": "linear"}), (3, 8, 8), 3, 0)
-    quicker.quicken(net, small_project.recipe(**cfg))
+    precision.quicken(net, small_project.recipe(**cfg))
     phase = test_stacked.phase_of(steps, sampler=registry.build("samplers", {"name": "none"}))
     history = []
-    run = train.Run(net, [phase], rows, torch.full((3,), 20.0), "finetune", 0)
-    train.train(run, resume=None, save=lambda *given: None, log=lambda row, number: history.append(row))
+    run = loop.Run(net, [phase], rows, torch.full((3,), 20.0), "finetune", 0)
+    loop.train(run, resume=None, save=lambda *given: None, log=lambda row, number: history.append(row))
     return net, rows, history
 
 
@@ -319,7 +310,7 @@ def test_half_precision_learns_in_float32_weights_and_predicts_in_float32():
     assert features.dtype == torch.float32
     assert torch.equal(features, features.bfloat16().float()), "what the encoder gives in training has half the digits"
     with torch.no_grad():
-        predicted = train.predict(net, rows, rows.raw.numpy(), np.arange(8))
+        predicted = loop.predict(net, rows, rows.raw.numpy(), np.arange(8))
         again = network.build(
             registry.build("models", CNN), registry.build("heads", {"name": "linear"}), (3, 8, 8), 3, 0
         )

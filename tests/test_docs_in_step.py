@@ -7,10 +7,14 @@ import re
 import jsonschema
 import pytest
 
-from counterpoise import claims, devtools, documents, registry, study
+from counterpoise import registry
+from counterpoise.devtools import __main__ as devtools
+from counterpoise.devtools import documents
 from counterpoise.errors import UserError
+from counterpoise.judging import claims
+from counterpoise.planning import study
+from counterpoise.planning.yaml_files import read_yaml
 from counterpoise.report import words
-from counterpoise.yaml_files import read_yaml
 
 SCHEMA = json.loads(documents.schema())
 

@@ -20,10 +20,13 @@ import pytest
 import yaml
 from snakemake.cli import get_argument_parser
 
-from counterpoise import jobs, registry, status, stopping, study
-from counterpoise import plan as planning
+from counterpoise import registry, stopping
 from counterpoise.__main__ import main
 from counterpoise.cli import parser
+from counterpoise.jobs import job as jobs
+from counterpoise.jobs import status
+from counterpoise.planning import plan as planning
+from counterpoise.planning import study
 from tests.documented import ROOT, commands, commands_of, subcommands
 
 COMMANDS = commands()
@@ -322,7 +325,7 @@ def test_what_is_only_named_exists():
 
 def test_commands_are_found_in_blocks_recordings_and_text():
     page = """
-Say `counterpoise plan` or `python`, not `counterpoise/plan.py`.
+Say `counterpoise plan` or `python`, not `counterpoise/planning/plan.py`.
 
 ```
 make run    # all

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from counterpoise import restore
 from counterpoise.errors import UserError
+from counterpoise.publishing import restore
 
 ROOT = Path(__file__).parents[1]
 STUDY = """

@@ -10,9 +10,10 @@ import pytest
 import small_project
 import torch
 
-from counterpoise import metrics, registry
+from counterpoise import registry
 from counterpoise.errors import ImpossibleCell
-from counterpoise.rebalancing import score
+from counterpoise.methods.rebalancing import score
+from counterpoise.scoring import metrics
 from counterpoise.stages import evaluate
 
 CLASSES = ["ant", "bee", "cat", "dog"]

@@ -17,13 +17,15 @@ from torch import nn
 from torch.func import vmap
 from torch.nn import functional as F
 
-from counterpoise import checkpoints, jobs, network, registry, train
-from counterpoise import plan as planning
-from counterpoise.ensembles.sade import reversed_prior
+from counterpoise import registry
 from counterpoise.errors import ImpossibleCell, UserError
-from counterpoise.finetuning import ride_router
-from counterpoise.rebalancing import Evidence
+from counterpoise.jobs import job
+from counterpoise.methods.ensembles.sade import reversed_prior
+from counterpoise.methods.finetuning import ride_router
+from counterpoise.methods.rebalancing import Evidence
+from counterpoise.planning import plan as planning
 from counterpoise.stages import evaluate
+from counterpoise.training import checkpoints, loop, network
 
 ENSEMBLES = [name for name in registry.names("ensembles") if name != "none"]
 
@@ -242,7 +244,7 @@ def routed(experts=3, features=4, classes=3, seed=0, **options):
     net = network.Net(nn.Identity(), heads, features, classes)
     method = build("finetuning", "ride_router", **options)
     ensemble = build("ensembles", "ride", base="ldam", scale=options.get("scale", 1.0), experts=experts)
-    train.add_extra(net, method.phases(_phase(ensemble)), "train", seed)
+    loop.add_extra(net, method.phases(_phase(ensemble)), "train", seed)
     return net.double(), method
 
 
@@ -317,7 +319,7 @@ def test_only_the_router_is_trained_and_it_starts_as_the_seed_says():
 
 
 def _phase(ensemble=None, mixing=None):
-    from counterpoise.train import Phase
+    from counterpoise.training.loop import Phase
 
     return Phase(
         steps=10,
@@ -359,7 +361,7 @@ def project(tmp_path_factory):
     for stage in ("preprocess", "sample", "pretrain", "finetune", "evaluate"):
         for cell in plan.cells.values():
             for block in cell.blocks if cell.stage == stage else ():
-                jobs.run(stage, cell.name, None if stage == "preprocess" else planning.block_name(block))
+                job.run(stage, cell.name, None if stage == "preprocess" else planning.block_name(block))
     entries = {entry["case"]: entry for entry in plan.studies["test2026_small.smoke"]["entries"]}
     yield lambda case, stage: folder / plan.cells[entries[case][stage]].folder / "seeds-00-00"
     os.chdir(here)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from counterpoise.columns import Column
-from counterpoise.models.promissing import Pruned
+from counterpoise.data.columns import Column
+from counterpoise.methods.models.promissing import Pruned
 from counterpoise.registry import build
 
 NAN = float("nan")

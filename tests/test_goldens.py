@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 import counterpoise
-from counterpoise import plan, registry
+from counterpoise import registry
 from counterpoise.errors import UserError
+from counterpoise.planning import plan
 
 COMMAND = "python -m tests.make_goldens"
 every_golden = pytest.mark.parametrize("key", make_goldens.KEYS)
@@ -33,7 +34,7 @@ def judge(key):
         moved = make_goldens.moved(key, make_goldens.numbers(key, case["options"]), case["numbers"])
         assert not moved, (
             f"numbers of {key} {case['options'] or ''} moved without a version: {moved}. If that is meant, raise "
-            f"`version` in what changed (one of {', '.join(now)}; of a stage VERSIONS in counterpoise/plan.py), so "
+            f"`version` in what changed (one of {', '.join(now)}; of a stage VERSIONS in counterpoise/planning/plan.py), so "
             f"that its cells are computed anew, and run `{COMMAND}`. If nothing of ours changed (another torch), "
             "delete the golden and run it"
         )

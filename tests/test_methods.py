@@ -12,7 +12,7 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from counterpoise import registry
 from counterpoise.errors import UserError
-from counterpoise.network import build as build_network
+from counterpoise.training.network import build as build_network
 
 
 def build(kind, name, **options):

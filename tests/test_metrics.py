@@ -9,10 +9,10 @@ import sklearn.metrics as sk
 import torch
 import torchmetrics.functional.classification as tm
 
-from counterpoise import metrics
 from counterpoise.errors import ImpossibleCell
-from counterpoise.ranking import rank
-from counterpoise.rebalancing import log_odds, score
+from counterpoise.methods.rebalancing import log_odds, score
+from counterpoise.scoring import metrics
+from counterpoise.scoring.ranking import rank
 
 HAND_LABELS = torch.tensor([0, 0, 0, 0, 1, 1, 2, 2])
 HAND_PREDICTED = torch.tensor([0, 0, 0, 1, 1, 0, 2, 2])

@@ -10,7 +10,7 @@ from scipy.stats import beta, chisquare, kstest
 
 from counterpoise import registry
 from counterpoise.errors import UserError
-from counterpoise.mixing.cmo import box
+from counterpoise.methods.mixing.cmo import box
 
 LINEAR = ["mixup", "manifold_mixup", "remix"]
 COUNTS = torch.tensor([90.0, 30, 29, 10])

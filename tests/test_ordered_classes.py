@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
-from counterpoise.models._ordinal import Ordinal, Problem, Strict
+from counterpoise.methods.models._ordinal import Ordinal, Problem, Strict
 from counterpoise.registry import build
 
 

@@ -10,9 +10,11 @@ from typing import ClassVar
 import pytest
 import yaml
 
-from counterpoise import plan as planning
-from counterpoise import preflight, registry, study
+from counterpoise import registry
+from counterpoise.checking import preflight
 from counterpoise.errors import UserError
+from counterpoise.planning import plan as planning
+from counterpoise.planning import study
 
 BASE = {
     "block": 5,
@@ -246,7 +248,7 @@ def test_a_kept_plan_is_the_plan_and_needs_no_torch(tmp_path, monkeypatch):
     _, settings = kept_project(tmp_path, monkeypatch)
     first = preflight.checked_plan(settings)
     program = (
-        "import json, sys\nfrom counterpoise import preflight, study\n"
+        "import json, sys\nfrom counterpoise.checking import preflight; from counterpoise.planning import study\n"
         "plan = preflight.checked_plan(study.Settings(studies='a2000_b', scale='smoke'))\n"
         "assert 'torch' not in sys.modules\nprint(json.dumps(plan.content()))"
     )

@@ -9,9 +9,9 @@ from torch import nn
 
 from counterpoise import registry
 from counterpoise.errors import ImpossibleCell
-from counterpoise.rebalancing import Evidence
-from counterpoise.rebalancing.em_prior import log_shares
-from counterpoise.rebalancing.tau_norm import rescaled
+from counterpoise.methods.rebalancing import Evidence
+from counterpoise.methods.rebalancing.em_prior import log_shares
+from counterpoise.methods.rebalancing.tau_norm import rescaled
 
 
 def build(name, **options):

@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from counterpoise import leaks, profiling, reading, registry
+from counterpoise import registry
 from counterpoise.errors import UserError
+from counterpoise.own_data import leaks, profiling
+from counterpoise.reading import tables
 
 N = 60
 RANDOM = np.random.default_rng(0)
@@ -222,7 +224,7 @@ def test_a_target_that_cannot_be_learnt_is_one_line(frame, said):
 def test_a_target_that_is_no_column_names_the_nearest_and_a_missing_header(tmp_path):
     assert "no column; did you mean 'churn'?" in fault(table(), "Churn")
     (tmp_path / "own.csv").write_text("1,2,no\n3,4,yes\n")
-    said = fault(reading.read_table(tmp_path / "own.csv"), "churn")
+    said = fault(tables.read_table(tmp_path / "own.csv"), "churn")
     assert "the file has no header, so its columns are column_1 to column_3; for the last, write --target" in said
 
 
@@ -243,7 +245,7 @@ def test_a_class_with_fewer_rows_than_folds_or_neighbours_is_said(rows, folds, s
 
 def test_what_the_reader_noticed_comes_first(tmp_path):
     (tmp_path / "own.csv").write_text("a;a;churn\n" + "1,5;2;no\n2,5;3;yes\n1;5;no\n7;8;yes\n")
-    found = profiling.profile(reading.read_table(tmp_path / "own.csv"), "churn")
+    found = profiling.profile(tables.read_table(tmp_path / "own.csv"), "churn")
     assert "several columns 'a'" in found.warnings[0]
     assert "decimal sign" in found.warnings[1]
 
@@ -251,10 +253,10 @@ def test_what_the_reader_noticed_comes_first(tmp_path):
 def test_a_profile_is_json_and_its_options_read_the_file_that_it_was_made_of(tmp_path):
     columns = {"colour": cycle("red", "blue", None), "size": cycle("low", "high"), "day": cycle("1.2.2020", "3.4.2021")}
     table(id=np.arange(N), **columns).to_csv(tmp_path / "own.csv", index=False)
-    found = profiling.profile(reading.read_table(tmp_path / "own.csv"), "churn")
+    found = profiling.profile(tables.read_table(tmp_path / "own.csv"), "churn")
     assert json.loads(json.dumps(dataclasses.asdict(found)))["counts"] == [45, 15]
     path = str(tmp_path / "own.csv")
-    own = registry.build("datasets", {"name": "table", "path": path, "sha256": reading.sha256(path), **found.options()})
+    own = registry.build("datasets", {"name": "table", "path": path, "sha256": tables.sha256(path), **found.options()})
     x_ND, y_N, _, _ = own.read(None)
     assert [column.name for column in own.columns] == ["noise", "colour", "size", "day"]
     assert x_ND[:, 0].tolist() == NOISE.tolist()

@@ -13,15 +13,16 @@ from sklearn.datasets import load_digits
 from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.model_selection import train_test_split
 
-from counterpoise import errors, fitting, records, registry
+from counterpoise import errors, records, registry
+from counterpoise.data.inputs import Inputs
 from counterpoise.errors import ImpossibleCell, UserError
-from counterpoise.exported import Model, threshold_of
-from counterpoise.inputs import Inputs
-from counterpoise.models._boosting import Vote
-from counterpoise.models._logs import SMALLEST, log_probability
-from counterpoise.models._ordinal import Ordinal
-from counterpoise.rebalancing import log_odds
+from counterpoise.exporting.exported import Model, threshold_of
+from counterpoise.methods.models._boosting import Vote
+from counterpoise.methods.models._logs import SMALLEST, log_probability
+from counterpoise.methods.models._ordinal import Ordinal
+from counterpoise.methods.rebalancing import log_odds
 from counterpoise.registry import build
+from counterpoise.training import classical as fitting
 from tests.test_tables_core import recipe
 from tests.test_tables_core import table as tabled
 

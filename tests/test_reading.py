@@ -14,8 +14,8 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from counterpoise import reading, values
 from counterpoise.errors import UserError
+from counterpoise.reading import tables, values
 
 NAN = np.nan
 D = decimal.Decimal
@@ -25,7 +25,7 @@ PLAIN = b"a,b\n1,x\n2,y\n"
 def read(tmp_path, content, name="own.csv"):
     path = tmp_path / name
     path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return reading.read_table(path)
+    return tables.read_table(path)
 
 
 def fault(call):
@@ -110,7 +110,7 @@ WORDS = "size,colour\nbig,red\nsize,blue\n"  # looks as if there were no header,
 )
 def test_a_name_that_is_looked_for_makes_a_header_and_so_does_an_option(tmp_path, content, options, names, rows):
     (tmp_path / "own.csv").write_text(content)
-    frame = reading.read_table(tmp_path / "own.csv", **options)
+    frame = tables.read_table(tmp_path / "own.csv", **options)
     assert list(frame) == names
     assert len(frame) == rows
 
@@ -128,11 +128,11 @@ def test_a_name_that_is_looked_for_makes_a_header_and_so_does_an_option(tmp_path
 )
 def test_lines_above_the_header_are_skipped_and_said(tmp_path, above, note):
     (tmp_path / "own.csv").write_text(above + "a;b,c;y\n1;2;no\n3;4;yes\n")
-    frame = reading.read_table(tmp_path / "own.csv", expected=["y"])
+    frame = tables.read_table(tmp_path / "own.csv", expected=["y"])
     assert held(frame) == {"a": [1, 3], "b,c": [2, 4], "y": ["no", "yes"]}
     assert frame.attrs["notes"] == ([note] if note else [])
     (tmp_path / "own.csv").write_text(above + "a;b,c;y\n1;2;no\n3;4\n")
-    said = fault(lambda: reading.read_table(tmp_path / "own.csv", expected=["y"]))
+    said = fault(lambda: tables.read_table(tmp_path / "own.csv", expected=["y"]))
     assert f"row {above.count(chr(10)) + 3} has 2" in said
 
 
@@ -145,7 +145,7 @@ def test_a_title_above_a_header_that_is_not_looked_for_is_named(tmp_path):
 
 
 def test_a_header_wider_than_the_sample_is_read_whole(tmp_path, monkeypatch):
-    monkeypatch.setattr("counterpoise.delimited._SAMPLE", 64)
+    monkeypatch.setattr("counterpoise.reading.delimited._SAMPLE", 64)
     names = [f"a rather long name {i}" for i in range(50)]
     frame = read(tmp_path, ";".join(names) + "\n" + ";".join("1,5" for _ in names) + "\n")
     assert list(frame) == names
@@ -156,10 +156,10 @@ def test_a_header_wider_than_the_sample_is_read_whole(tmp_path, monkeypatch):
 
 def test_a_string_that_is_kept_is_no_missing_value_and_its_column_no_quantity(tmp_path):
     (tmp_path / "own.csv").write_text("a,b,c\nNA,NA,NA\nna,x,1\n1,,2\n")
-    frame = reading.read_table(tmp_path / "own.csv", kept={"a": ["NA"], "b": ["NA"]})
+    frame = tables.read_table(tmp_path / "own.csv", kept={"a": ["NA"], "b": ["NA"]})
     assert held(frame) == {"a": ["NA", None, "1"], "b": ["NA", "x", None], "c": [None, 1, 2]}
     parquet.write_table(pa.table({"a": ["NA", "na", None]}), tmp_path / "own.parquet")
-    frame = reading.read_table(tmp_path / "own.parquet", kept={"a": ["NA"]})
+    frame = tables.read_table(tmp_path / "own.parquet", kept={"a": ["NA"]})
     assert held(frame) == {"a": ["NA", None, None]}
 
 
@@ -279,8 +279,8 @@ def test_a_quotation_mark_that_swallows_rows_is_said(tmp_path):
 
 
 def test_a_file_that_is_not_there_or_a_folder_is_one_line(tmp_path):
-    assert "there is no such file" in fault(lambda: reading.read_table(tmp_path / "gone.csv"))
-    assert "is a folder" in fault(lambda: reading.read_table(tmp_path))
+    assert "there is no such file" in fault(lambda: tables.read_table(tmp_path / "gone.csv"))
+    assert "is a folder" in fault(lambda: tables.read_table(tmp_path))
 
 
 def test_one_column_is_read_and_the_delimiters_are_named(tmp_path):
@@ -291,18 +291,18 @@ def test_one_column_is_read_and_the_delimiters_are_named(tmp_path):
 def test_a_file_that_does_not_fit_into_memory_is_refused_before_it_is_read(tmp_path, name, monkeypatch):
     frame = pd.DataFrame({"a": np.random.default_rng(0).normal(size=5000), "b": 1.0})
     frame.to_csv(tmp_path / name, index=False) if name.endswith("csv") else frame.to_parquet(tmp_path / name)
-    monkeypatch.setattr(reading, "free_memory", lambda: 60_000)
-    message = fault(lambda: reading.read_table(tmp_path / name))
+    monkeypatch.setattr(tables, "free_memory", lambda: 60_000)
+    message = fault(lambda: tables.read_table(tmp_path / name))
     assert "takes about 0.0 GB of memory" in message
-    monkeypatch.setattr(reading, "free_memory", lambda: 1_000_000)
-    assert len(reading.read_table(tmp_path / name)) == 5000
-    assert reading.free_memory() == 1_000_000
+    monkeypatch.setattr(tables, "free_memory", lambda: 1_000_000)
+    assert len(tables.read_table(tmp_path / name)) == 5000
+    assert tables.free_memory() == 1_000_000
 
 
 def test_what_is_free_is_no_more_than_the_machine_has():
     import psutil
 
-    assert 0 < reading.free_memory() <= psutil.virtual_memory().total
+    assert 0 < tables.free_memory() <= psutil.virtual_memory().total
 
 
 def test_parquet_keeps_its_types_and_says_which_it_cannot(tmp_path):
@@ -318,7 +318,7 @@ def test_parquet_keeps_its_types_and_says_which_it_cannot(tmp_path):
         }
     )
     parquet.write_table(table, tmp_path / "own.parquet")
-    frame = reading.read_table(tmp_path / "own.parquet")
+    frame = tables.read_table(tmp_path / "own.parquet")
     assert frame["whole"].dtype == frame["nothing"].dtype == np.float64
     assert frame["day"].dtype.kind == "M"
     assert held(frame.drop(columns="day")) == {
@@ -355,7 +355,7 @@ BIG = 2**53
 )
 def test_whole_numbers_that_float64_would_mix_up_are_names_in_parquet_too(tmp_path, column, expected):
     parquet.write_table(pa.table({"a": column}), tmp_path / "own.parquet")
-    frame = reading.read_table(tmp_path / "own.parquet")
+    frame = tables.read_table(tmp_path / "own.parquet")
     assert held(frame)["a"] == expected
     is_name = frame["a"].dtype == "str" and column.type != pa.binary()
     assert sum("read as names, not as quantities" in note for note in frame.attrs["notes"]) == is_name
@@ -369,7 +369,7 @@ def test_times_that_no_calendar_has_are_missing_and_said(tmp_path):
         "ns": pa.array([10**18, 0], pa.timestamp("ns", "Europe/Berlin")),
     }
     parquet.write_table(pa.table(far), tmp_path / "own.parquet")
-    frame = reading.read_table(tmp_path / "own.parquet")
+    frame = tables.read_table(tmp_path / "own.parquet")
     days = {name: values.numbers(frame[name], "date").tolist() for name in ("ns", "day")}
     assert days["ns"] == [pytest.approx(10**18 / 86400e9), 0]
     assert np.isnan(days["day"][0])
@@ -394,7 +394,7 @@ def test_times_that_no_calendar_has_are_missing_and_said(tmp_path):
 )
 def test_a_column_of_parquet_is_copied_as_it_is(tmp_path, column, expected):
     parquet.write_table(pa.table({"b": pa.nulls(len(column)), "a": column}), tmp_path / "own.parquet")
-    assert held(reading.as_written(tmp_path / "own.parquet", "a").to_frame("a"))["a"] == expected
+    assert held(tables.as_written(tmp_path / "own.parquet", "a").to_frame("a"))["a"] == expected
 
 
 @pytest.mark.parametrize("delimiter", [",", "\t"])
@@ -402,12 +402,12 @@ def test_a_column_of_text_is_copied_as_it_is(tmp_path, delimiter):
     given = ["00000", "1", "9007199254740993", "NA", "", " x ", "1.0", "-", 'a"b', "1,5", "two\nlines"]
     table = pd.DataFrame({"number": range(len(given)), "a": given})
     table.to_csv(tmp_path / "own.csv", index=False, sep=delimiter)
-    assert reading.as_written(tmp_path / "own.csv", "a").tolist() == given
+    assert tables.as_written(tmp_path / "own.csv", "a").tolist() == given
 
 
 def test_the_sha256_of_a_file_is_that_of_its_bytes(tmp_path):
     (tmp_path / "own.csv").write_bytes(PLAIN)
-    assert reading.sha256(tmp_path / "own.csv") == hashlib.sha256(PLAIN).hexdigest()
+    assert tables.sha256(tmp_path / "own.csv") == hashlib.sha256(PLAIN).hexdigest()
 
 
 # What texts stand for -----------------------------------------------------------------------------------------

@@ -8,10 +8,11 @@ import scipy.optimize
 import sklearn.metrics as sk
 import torch
 
-from counterpoise import metrics, registry
+from counterpoise import registry
 from counterpoise.errors import ImpossibleCell
-from counterpoise.rebalancing import Evidence, Scores, log_odds
-from counterpoise.rebalancing.temperature_scaling import temperature
+from counterpoise.methods.rebalancing import Evidence, Scores, log_odds
+from counterpoise.methods.rebalancing.temperature_scaling import temperature
+from counterpoise.scoring import metrics
 
 # These read more than counts and validation, or are not blind to a shift of all logits: test_posthoc, test_experts.
 ELSEWHERE = {"backdoor_adjustment", "em_prior", "multiplicative_logit_adjustment", "sade_aggregation", "tau_norm"}

@@ -15,16 +15,23 @@ from scipy.ndimage import rotate
 from sklearn.datasets import load_diabetes
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from counterpoise import claims, jobs, metrics, preflight, records, registry, targets, train, tuning
-from counterpoise import plan as planning
-from counterpoise.columns import Column
-from counterpoise.datasets import _rotated
+from counterpoise import records, registry
+from counterpoise.checking import preflight
+from counterpoise.data import targets
+from counterpoise.data.columns import Column
+from counterpoise.data.inputs import Inputs
 from counterpoise.errors import ImpossibleCell, UserError
-from counterpoise.inputs import Inputs
+from counterpoise.jobs import job
+from counterpoise.judging import claims
+from counterpoise.methods.datasets import _rotated
+from counterpoise.planning import plan as planning
+from counterpoise.planning import tuned
 from counterpoise.registry import build
 from counterpoise.report import words
+from counterpoise.scoring import metrics
 from counterpoise.stages import sample as sampling
 from counterpoise.stages.preprocess import decode
+from counterpoise.training import loop
 
 REGRESSIONS = [n for n in registry.names("datasets") if hasattr(registry.method("datasets", n), "quantity")]
 
@@ -179,7 +186,7 @@ def test_every_metric_has_words_and_every_error_is_known_to_be_one():
 def test_of_errors_tuning_takes_the_least():
     rows = [("a", s, "val", "last", "rmse", None, lr + s, lr) for s in (0, 1) for lr in (0.3, 0.1, 0.2)]
     columns = ["case", "seed", "split", "selection", "metric", "class", "value", "lr"]
-    assert tuning.choose(pd.DataFrame(rows, columns=columns), "rmse", ["lr"])["a"]["chosen"] == {"lr": 0.1}
+    assert tuned.choose(pd.DataFrame(rows, columns=columns), "rmse", ["lr"])["a"]["chosen"] == {"lr": 0.1}
 
 
 # Losses ------------------------------------------------------------------------------------------------------
@@ -293,7 +300,7 @@ def test_every_batch_holds_one_of_each_part_of_the_range():
 def test_batches_that_do_not_hold_whole_groups_are_refused():
     sampler = build("samplers", {"name": "stratified_batches", "groups": 10})
     with pytest.raises(UserError, match="give a multiple of 10"):
-        train.Batches(sampler, 25, 4, torch.arange(50), ("finetune", "0", 0))
+        loop.Batches(sampler, 25, 4, torch.arange(50), ("finetune", "0", 0))
 
 
 def test_the_rare_end_is_the_last_bin_for_every_seed():
@@ -339,7 +346,7 @@ class Project:
         for stage in STAGES:
             for cell in self.plan.cells.values():
                 for block in cell.blocks if cell.stage == stage else ():
-                    jobs.run(stage, cell.name, None if stage == "preprocess" else planning.block_name(block))
+                    job.run(stage, cell.name, None if stage == "preprocess" else planning.block_name(block))
         self.entries = {e["case"]: e for e in self.plan.studies["test2026_small.smoke"]["entries"]}
 
     def folder(self, case, stage):
@@ -417,8 +424,8 @@ def test_a_target_is_followed_from_the_data_to_the_measures(project):
 
 def test_training_learns_in_standard_deviations_of_the_training_targets_of_its_seed(project, monkeypatch):
     seen = []
-    real = train.train
-    monkeypatch.setattr(train, "train", lambda run, **given: (seen.append(run.sample), real(run, **given))[1])
+    real = loop.train
+    monkeypatch.setattr(loop, "train", lambda run, **given: (seen.append(run.sample), real(run, **given))[1])
     p = project({"plain": {}}, **NETWORK)
     for sample in seen:
         assert abs(float(sample.targets.double().mean())) < 1e-6

@@ -13,9 +13,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from counterpoise import metrics, numerals, plan, publish, records, tables
+from counterpoise import numerals, records
 from counterpoise.errors import UserError
+from counterpoise.judging import results
+from counterpoise.planning import plan
+from counterpoise.publishing import publish
 from counterpoise.report import page, summaries, words
+from counterpoise.scoring import metrics
 from counterpoise.stages import report
 
 CASES, COUNTS, SEEDS = ["baseline", "over_sampling", "oracle"], [2, 20], [0, 1, 2, 3]
@@ -244,7 +248,7 @@ def test_results_on_the_page_equal_the_table(written):
 
 def test_the_table_is_tidy_and_marks_what_was_scored_at_chance(written):
     *_, table = written
-    assert set(table.columns) == {"case", "point", "imbalance.minority_count", *tables.MEASURES, "diverged"}
+    assert set(table.columns) == {"case", "point", "imbalance.minority_count", *results.MEASURES, "diverged"}
     assert not table["value"].isna().any()
     assert set(table.loc[table["diverged"], "case"]) == {"over_sampling"}
     assert set(table.loc[table["diverged"], "seed"]) == {3}
@@ -252,7 +256,7 @@ def test_the_table_is_tidy_and_marks_what_was_scored_at_chance(written):
 
 def test_a_case_that_knew_the_tail_before_its_last_stage_is_flagged(written):
     made, _, html, document, _ = written
-    found = tables.switches(tables.rows(made, made.studies[NAME]), made.studies[NAME])
+    found = results.switches(results.rows(made, made.studies[NAME]), made.studies[NAME])
     assert found == {"oracle": {"minority_count=2": 1.0, "minority_count=20": (0 + 1 + 2 + 3) / 16}}
     flags = ["interpolating regime: oracle recalled 1 of" in row["reason"] for row in document["claims"]]
     assert flags == [False, True]
@@ -376,7 +380,7 @@ def test_the_whole_report_replaces_the_partial_one(tmp_path, monkeypatch):
 
 def test_the_index_is_fast(written):
     root = written[1].parents[2]
-    code = "import sys; from counterpoise import plan; from counterpoise.stages import report\n"
+    code = "import sys; from counterpoise.planning import plan; from counterpoise.stages import report\n"
     code += "report.index(plan.read()); assert not {'pandas', 'matplotlib', 'torch'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=root, check=True)
 

@@ -13,9 +13,9 @@ from scipy.spatial.distance import cdist
 from scipy.stats import ks_2samp
 
 from counterpoise import registry
-from counterpoise.columns import Column
+from counterpoise.data.columns import Column
 from counterpoise.errors import ImpossibleCell, UserError
-from counterpoise.samplers import _neighbours
+from counterpoise.methods.samplers import _neighbours
 
 OVER = ("smote", "smote_nc", "borderline_smote", "table_generator")  # reach their target exactly
 CLEANING = ("edited_nearest_neighbours", "all_knn", "tomek_links", "neighbourhood_cleaning", "one_sided_selection")

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from counterpoise.errors import UserError
-from counterpoise.models.resnet32 import Method
+from counterpoise.methods.models.resnet32 import Method
 
 
 @pytest.fixture(scope="module")

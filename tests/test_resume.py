@@ -16,8 +16,10 @@ import small_project
 import yaml
 from kill_study import Run
 
-from counterpoise import jobs, records, status
-from counterpoise import plan as planning
+from counterpoise import records
+from counterpoise.jobs import job as jobs
+from counterpoise.jobs import status
+from counterpoise.planning import plan as planning
 
 CASES = {
     "scratch": {"finetune": {"snapshots": 3}},

@@ -6,7 +6,7 @@ import torch
 from scipy.stats import chisquare
 
 from counterpoise import registry
-from counterpoise.samplers import _classwise
+from counterpoise.methods.samplers import _classwise
 
 SIZE = 10**5
 

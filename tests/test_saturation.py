@@ -11,9 +11,9 @@ import torch
 from torch.nn import functional as F
 
 from counterpoise import registry
-from counterpoise.ensembles import ride
 from counterpoise.errors import ImpossibleCell
-from counterpoise.rebalancing import Evidence
+from counterpoise.methods.ensembles import ride
+from counterpoise.methods.rebalancing import Evidence
 
 EPS = torch.finfo(torch.float32).eps
 LABELS = {2: [0, 0, 0, 0, 1], 5: [0, 0, 1, 2, 4]}

@@ -12,13 +12,14 @@ import pytest
 import torch
 from torch import nn
 
-from counterpoise import registry, train
+from counterpoise import registry
 from counterpoise.errors import ImpossibleCell, UserError
-from counterpoise.finetuning import _replay, _selmix
-from counterpoise.finetuning.selmix import pairs
-from counterpoise.finetuning.stepwise_smooth_tail import divergence
-from counterpoise.network import Net
-from counterpoise.network import build as build_network
+from counterpoise.methods.finetuning import _replay, _selmix
+from counterpoise.methods.finetuning.selmix import pairs
+from counterpoise.methods.finetuning.stepwise_smooth_tail import divergence
+from counterpoise.training import loop
+from counterpoise.training.network import Net
+from counterpoise.training.network import build as build_network
 
 
 def build(kind, name, **options):
@@ -39,7 +40,7 @@ def normal(*shape, seed=0):
 
 @pytest.fixture
 def phase():
-    return train.Phase(
+    return loop.Phase(
         steps=100,
         batch_size=16,
         task=build("pretraining", "supervised"),
@@ -366,7 +367,7 @@ def few_shot_images(counts, seed):
     labels = np.repeat(np.arange(len(counts)), counts)
     x = np.random.default_rng(seed).normal(size=(len(labels), 1, 4, 4)).astype(np.float32)
     x[np.arange(len(labels)), 0, 0, labels] += 3
-    return train.Sample(x, np.arange(len(labels)), labels, [0.0], [1.0])
+    return loop.Sample(x, np.arange(len(labels)), labels, [0.0], [1.0])
 
 
 class Killed(Exception):
@@ -381,16 +382,16 @@ def fit(method, phase, head="linear", resume=None, kill_at=0, history=None, **ho
     phases = method.phases(phase)
     if hasattr(method, "open"):
         method.open(net, sample, COUNTS)
-    train.add_extra(net, phases, "finetune", 0)
+    loop.add_extra(net, phases, "finetune", 0)
 
     def save(tensors, state):
         saved.append(({name: value.clone() for name, value in tensors.items()}, dict(state)))
         if len(saved) == kill_at:
             raise Killed
 
-    run = train.Run(net, phases, sample, COUNTS, "finetune", 0, hooks)
+    run = loop.Run(net, phases, sample, COUNTS, "finetune", 0, hooks)
     try:
-        state = train.train(run, resume=resume, save=save, log=lambda row, number: rows.append(row))
+        state = loop.train(run, resume=resume, save=save, log=lambda row, number: rows.append(row))
     except Killed:
         return net, saved[-1]
     assert not state.diverged
@@ -424,7 +425,7 @@ def test_a_killed_run_goes_on_to_the_byte(name, phase, monkeypatch):
     method, head = strategy(name, **LOOPED[name]), "etf" if name == "wb_one_stage" else "linear"
     phase, hooks = replace(phase, steps=12), {"validation": validation()}
     whole, _ = fit(method, phase, head, **hooks)
-    monkeypatch.setattr(train, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
     for step in (1, 5, 8, 11):
         _, saved = fit(method, phase, head, kill_at=step, **hooks)
         again, _ = fit(method, phase, head, resume=saved, **hooks)
@@ -520,7 +521,7 @@ def test_classes_and_the_examples_of_a_class_are_drawn_alike():
 def test_a_batch_holds_whole_episodes(phase):
     sampler = build("samplers", "episodic_sampling", ways=3, shots=4)
     with pytest.raises(UserError, match="multiple of 12"):
-        train.Batches(sampler, 16, 10, torch.arange(24) % 3, ("finetune", "0", 0))
+        loop.Batches(sampler, 16, 10, torch.arange(24) % 3, ("finetune", "0", 0))
 
 
 class Given:

@@ -7,9 +7,10 @@ import pytest
 import yaml
 from test_config import BASE, STUDY
 
-from counterpoise import selecting, study
 from counterpoise.errors import UserError
-from counterpoise.plan import Plan
+from counterpoise.judging import selections as selecting
+from counterpoise.planning import study
+from counterpoise.planning.plan import Plan
 
 #        case, seed, val, test
 VALUES = [

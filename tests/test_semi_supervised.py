@@ -13,14 +13,15 @@ from test_stages_train import DATA, Killed, Project
 from torch import nn
 from torch.nn import functional as F
 
-from counterpoise import jobs, train
 from counterpoise.errors import UserError
-from counterpoise.finetuning import oasis_post_training as oasis
-from counterpoise.finetuning import rcal
-from counterpoise.network import Net
-from counterpoise.partial import Partial
+from counterpoise.jobs import job
+from counterpoise.methods.finetuning import oasis_post_training as oasis
+from counterpoise.methods.finetuning import rcal
+from counterpoise.methods.semi_supervised import _views, daso, doubly_robust_self_training, fixmatch
 from counterpoise.registry import build
-from counterpoise.semi_supervised import _views, daso, doubly_robust_self_training, fixmatch
+from counterpoise.training import loop
+from counterpoise.training.network import Net
+from counterpoise.training.partial import Partial
 
 CLASSES, FEATURES, B, U = 3, 4, 5, 6
 
@@ -28,13 +29,13 @@ CLASSES, FEATURES, B, U = 3, 4, 5, 6
 @pytest.fixture(autouse=True)
 def opened(monkeypatch):
     """Let what a task keeps copy the network, until `train.add_extra` does."""
-    add = train.add_extra
+    add = loop.add_extra
 
     def add_and_open(net, *arguments):
         add(net, *arguments)
         getattr(net.extra, "open", lambda net: None)(net)
 
-    monkeypatch.setattr(train, "add_extra", add_and_open)
+    monkeypatch.setattr(loop, "add_extra", add_and_open)
 
 
 def seeded(seed=0):
@@ -55,14 +56,14 @@ class Run:
         given = {"loss": ("losses", "cross_entropy"), "augmentation": ("augmentation", "shift")}
         given = {role: build(kind, {"name": name}) for role, (kind, name) in given.items()} | phase
         parts = {"sampler": None, "optimizer": None, "schedule": None}
-        self.phase = train.Phase(steps=steps, batch_size=B, task=method, **parts, **given)
-        train.add_extra(self.net, [self.phase], "train", 0)
+        self.phase = loop.Phase(steps=steps, batch_size=B, task=method, **parts, **given)
+        loop.add_extra(self.net, [self.phase], "train", 0)
         self.net.to(dtype).train()
         self.dtype = dtype
 
     def step(self, number, unlabelled=True, shape=(1, 4, 4)):
         images = torch.rand(B + U, *shape, generator=seeded(number), dtype=self.dtype)
-        return train.Step(
+        return loop.Step(
             self.net, self.phase, SimpleNamespace(standardise=lambda x: x - 0.5), torch.tensor([8.0, 4.0, 1.0]), None,
             number, images[:B], torch.tensor([0, 0, 1, 2, 0]), stream=lambda purpose: seeded(len(purpose)),
             unlabelled_B=images[B:] if unlabelled else None,
@@ -493,11 +494,11 @@ def test_a_job_goes_on_to_the_same_bytes_with_all_that_it_remembered(project, mo
         if len(done) in (3, 9, 24 + 17):
             raise Killed
 
-    monkeypatch.setattr(train, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
     monkeypatch.setattr(Partial, "save", save)
     for _ in range(3):
         with pytest.raises(Killed):
-            jobs.run("finetune", p.entries[case]["finetune"], "seeds-00-01")
+            job.run("finetune", p.entries[case]["finetune"], "seeds-00-01")
     p.compute("finetune")
     disturbed = small_project.digests(Path.cwd())
     assert not small_project.left_behind(Path.cwd())

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from counterpoise import stacked, train
-from counterpoise.network import build as build_network
-from counterpoise.partial import Partial
 from counterpoise.registry import build
 from counterpoise.stages.finetune import train_seed
+from counterpoise.training import loop as train
+from counterpoise.training import stacked
+from counterpoise.training.network import build as build_network
+from counterpoise.training.partial import Partial
 
 SHAPE, CLASSES = (1, 6, 6), 3
 X = np.random.default_rng(0).normal(size=(90, *SHAPE)).astype(np.float32)

@@ -16,14 +16,16 @@ import small_project
 import torch
 from safetensors.torch import save_file
 
-from counterpoise import __main__, checkpoints, jobs, records, train
-from counterpoise import plan as planning
+from counterpoise import __main__, records
+from counterpoise.data.inputs import Inputs
 from counterpoise.errors import UserError
-from counterpoise.inputs import Inputs
-from counterpoise.network import build as build_network
-from counterpoise.partial import Partial
-from counterpoise.predictions import Predictions
+from counterpoise.jobs import job
+from counterpoise.planning import plan as planning
 from counterpoise.registry import build
+from counterpoise.training import checkpoints, loop
+from counterpoise.training.network import build as build_network
+from counterpoise.training.partial import Partial
+from counterpoise.training.predictions import Predictions
 
 SHORT = {"steps": 24, "batch_size": 16}
 STILL = {**SHORT, "optimizer": {"name": "sgd", "lr": 1e-30}}  # no float32 moves
@@ -48,7 +50,7 @@ class Project:
         for stage in stages:
             for cell in self.plan.cells.values():
                 for block in cell.blocks if cell.stage == stage else ():
-                    jobs.run(stage, cell.name, None if stage == "preprocess" else planning.block_name(block))
+                    job.run(stage, cell.name, None if stage == "preprocess" else planning.block_name(block))
         return self
 
     def folder(self, case, stage, block="seeds-00-01"):
@@ -142,10 +144,10 @@ def test_a_seed_does_not_depend_on_the_block_that_it_is_computed_in(project):
 
 @pytest.mark.parametrize("saves", [3, 24, 30, 47])
 def test_a_block_killed_in_any_seed_goes_on_and_ends_with_the_same_bytes(project, monkeypatch, saves):
-    monkeypatch.setattr(train, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
     p = project({"scratch": {"finetune": {"snapshots": 3}}}, "disturbed")
     name, done, steps = p.entries["scratch"]["finetune"], [], []
-    keep, batch = Partial.save, train.Batches.step
+    keep, batch = Partial.save, loop.Batches.step
 
     def save(*arguments):
         keep(*arguments)
@@ -155,9 +157,9 @@ def test_a_block_killed_in_any_seed_goes_on_and_ends_with_the_same_bytes(project
 
     monkeypatch.setattr(Partial, "save", save)
     with pytest.raises(Killed):
-        jobs.run("finetune", name, "seeds-00-01")
-    monkeypatch.setattr(train.Batches, "step", lambda self, step: steps.append(step) or batch(self, step))
-    jobs.run("finetune", name, "seeds-00-01")
+        job.run("finetune", name, "seeds-00-01")
+    monkeypatch.setattr(loop.Batches, "step", lambda self, step: steps.append(step) or batch(self, step))
+    job.run("finetune", name, "seeds-00-01")
     assert len(steps) == 2 * SHORT["steps"] - saves, "only the steps after the checkpoint"
     disturbed = small_project.digests(Path.cwd())
     assert not small_project.left_behind(Path.cwd())

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import small_project
 
-from counterpoise import exporting, stopping
+from counterpoise import stopping
+from counterpoise.exporting import export
 
 COUNTERPOISE = [sys.executable, "-m", "counterpoise"]
 
@@ -93,5 +94,5 @@ def test_an_export_removes_what_a_killed_one_left(tmp_path):
     dead, alive, other = (tmp_path / f".model.{n}.tmp" for n in (ended.pid, os.getppid(), "x"))
     for folder in (dead, alive, other):
         folder.mkdir()
-    made = exporting._scratch(tmp_path / "model")
+    made = export._scratch(tmp_path / "model")
     assert sorted(tmp_path.iterdir()) == sorted([alive, other, made])

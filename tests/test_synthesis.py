@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from counterpoise import study as studies
-from counterpoise import synthesis, tuning
 from counterpoise.errors import UserError
+from counterpoise.planning import study as studies
+from counterpoise.planning import tuned
+from counterpoise.publishing import synthesis
 
 
 def publish(folder, study, cases, point="data=mnist", n=10):
@@ -97,14 +98,14 @@ def test_the_best_mean_on_validation_wins_and_never_that_on_test():
         trials("one", {0.1: (0.5, 0.9), 0.2: (0.8, 0.7), 0.4: (0.6, 0.6)})
         + trials("two", {0.1: (0.5, 0.5), 0.2: (0.5, 0.5)})
     )
-    found = tuning.choose(table, "balanced_accuracy", ["lr"])
+    found = tuned.choose(table, "balanced_accuracy", ["lr"])
     assert found["one"]["chosen"] == {"lr": 0.2}
     assert [t["balanced_accuracy"] for t in found["one"]["trials"]] == [0.75, 0.7, 0.6]
     assert found["two"]["chosen"] == {"lr": 0.1}, "of equal trials the first wins"
-    assert tuning.at_edge({"lr": 0.1}, {"lr": [0.1, 0.2, 0.4]}) == ["lr"]
-    assert tuning.at_edge({"lr": 0.2}, {"lr": [0.1, 0.2, 0.4]}) == []
+    assert tuned.at_edge({"lr": 0.1}, {"lr": [0.1, 0.2, 0.4]}) == ["lr"]
+    assert tuned.at_edge({"lr": 0.2}, {"lr": [0.1, 0.2, 0.4]}) == []
     with pytest.raises(UserError, match="case one; set `validation`"):
-        tuning.choose(table[table["split"] == "test"], "balanced_accuracy", ["lr"])
+        tuned.choose(table[table["split"] == "test"], "balanced_accuracy", ["lr"])
 
 
 def test_a_tuned_scale_takes_what_was_chosen_and_says_when_nothing_was(tmp_path):
@@ -121,7 +122,7 @@ def test_a_tuned_scale_takes_what_was_chosen_and_says_when_nothing_was(tmp_path)
     with pytest.raises(UserError, match=r"a2020_t\.yaml: nothing is chosen yet.*counterpoise tune a2020_t"):
         studies.load("a2020_t", "small", tmp_path)
     cases = {"one": {"chosen": {"finetune.optimizer.lr": 0.7}, "trials": []}}
-    tuning.write("a2020_t", "pilot", "accuracy", [900], cases, tmp_path)
+    tuned.write("a2020_t", "pilot", "accuracy", [900], cases, tmp_path)
 
     def rate(scale, case):
         return studies.load("a2020_t", scale, tmp_path).recipes[case, ""]["finetune"]["optimizer"]["lr"]

@@ -8,10 +8,12 @@ import re
 import numpy as np
 import pytest
 
-from counterpoise import data, reading, registry
-from counterpoise.columns import Column
-from counterpoise.datasets import _adbench, _kddcup99, _tables
+from counterpoise import registry
+from counterpoise.data import files as data
+from counterpoise.data.columns import Column
 from counterpoise.errors import UserError
+from counterpoise.methods.datasets import _adbench, _kddcup99, _tables
+from counterpoise.reading import tables
 from counterpoise.stages import preprocess
 
 TABLES = [name for name in registry.names("datasets") if hasattr(registry.method("datasets", name), "columns")]
@@ -225,7 +227,7 @@ SAID = {
 def own(tmp_path, text=OWN, **options):
     path = tmp_path / "own.csv"
     path.write_text(text)
-    return {"name": "table", "path": str(path), "sha256": reading.sha256(path), **SAID, **options}
+    return {"name": "table", "path": str(path), "sha256": tables.sha256(path), **SAID, **options}
 
 
 def test_a_users_table_is_read_as_its_study_says(tmp_path):

@@ -12,7 +12,7 @@ from sklearn.ensemble import AdaBoostClassifier
 from sklearn.tree import DecisionTreeClassifier
 
 from counterpoise import registry
-from counterpoise.models import (
+from counterpoise.methods.models import (
     _boosting,
     _costs,
     _ensemble,
@@ -246,7 +246,7 @@ class Spy:
 def test_two_rounds_of_boosting_by_hand(monkeypatch, name, options, starts, factors):
     x_ND, y_N, log = np.array([[0.0], [0], [0], [1], [1], [0]]), np.array([0, 0, 0, 0, 1, 1]), []
     for module in ("adacost", "adauboost", "asymboost"):
-        monkeypatch.setattr(f"counterpoise.models.{module}.learner", lambda *a, **k: Spy(log))
+        monkeypatch.setattr(f"counterpoise.methods.models.{module}.learner", lambda *a, **k: Spy(log))
     build("models", {"name": name, "n_estimators": 2, **options}).fit(x_ND, y_N, 0)
     start_N = np.array(starts)[y_N]
     start_N = start_N / start_N.sum()

@@ -12,17 +12,20 @@ import pytest
 import small_project
 import torch
 
-from counterpoise import fitting, jobs, registry
-from counterpoise import plan as planning
-from counterpoise import statistics as st
-from counterpoise.columns import Column
+from counterpoise import registry
+from counterpoise.data.columns import Column
+from counterpoise.data.inputs import Inputs
 from counterpoise.errors import ImpossibleCell, UserError
-from counterpoise.inputs import Inputs
-from counterpoise.measuring import Resampling
-from counterpoise.rebalancing import Evidence, _threshold
+from counterpoise.jobs import job
+from counterpoise.judging import statistics as st
+from counterpoise.judging.effects import Resampling
+from counterpoise.judging.verdicts import judge
+from counterpoise.methods.rebalancing import Evidence
+from counterpoise.planning import plan as planning
 from counterpoise.registry import build
+from counterpoise.scoring import threshold
 from counterpoise.stages import sample as sampling
-from counterpoise.verdicts import judge
+from counterpoise.training import classical as fitting
 
 Y = np.repeat([0, 1], [60, 13])
 
@@ -283,7 +286,7 @@ def test_the_best_threshold_is_that_of_trying_all(metric):
         y = (random.random(40) < 0.3).astype(int)
         y[:2] = 0, 1
         margin = np.round(random.normal(y, 1), 1)  # with ties
-        found = _threshold.best(torch.from_numpy(margin), torch.from_numpy(y == 1), metric)
+        found = threshold.best(torch.from_numpy(margin), torch.from_numpy(y == 1), metric)
         cuts = [margin.min() - 1, *np.unique(margin), margin.max() + 1]
         every = [by_hand(y, (margin > cut).astype(int)) for cut in cuts]
         assert found[1] == pytest.approx(max(every))
@@ -329,7 +332,7 @@ CLAIM = {"text": "A is better", "form": "better", "A": "a", "B": "b", "metric": 
 
 
 def verdict(table, resampling, **changes):
-    from counterpoise.claims import parse_claims
+    from counterpoise.judging.claims import parse_claims
 
     primary = {"metric": "f1"}
     factors = {"data": sorted(set(table.get("data", ["t"])))}
@@ -388,7 +391,7 @@ def test_a_published_number_of_the_same_table_is_held_to_repetitions():
     folds = random.normal(0, 0.1, 4)
     values = long({("a", "t", s): 0.3 + folds[s % 4] - folds.mean() + 0.001 * (s // 4) for s in range(40)})
     claim = {k: v for k, v in CLAIM.items() if k != "B"} | {"form": "close", "to": 0.3045, "margin": 0.02}
-    from counterpoise.claims import parse_claims
+    from counterpoise.judging.claims import parse_claims
 
     claims = parse_claims([claim], cases=["a"], factors={}, metrics=["f1"], primary={"metric": "f1"}, where="s")
     row = judge(claims, values, scale="small", seeds=40, resampling=Resampling(4, 1 / 3))[0]
@@ -403,7 +406,7 @@ def test_forms_that_count_independent_runs_are_refused_on_folds(form):
     claim = CLAIM | {"form": form} | more
     if form == "depends":
         claim = {k: v for k, v in claim.items() if k not in "AB"} | {"factor": "data", "levels": {"a": 1, "b": 2}}
-    from counterpoise.claims import parse_claims
+    from counterpoise.judging.claims import parse_claims
 
     claims = parse_claims(
         [claim], cases=["a", "b"], factors={"data": ["t"]}, metrics=["f1"], primary={"metric": "f1"}, where="s"
@@ -431,7 +434,7 @@ def test_a_cross_validated_study_runs_through(tmp_path, monkeypatch):
     plan = planning.make("test2026_small", "smoke")
     plan.write(planning.PLAN)
     for cell in [c for stage in planning.STAGES[:-1] for c in plan.cells.values() if c.stage == stage]:
-        jobs.run(cell.stage, cell.name, None if cell.stage == "preprocess" else "seeds-00-07")
+        job.run(cell.stage, cell.name, None if cell.stage == "preprocess" else "seeds-00-07")
     entries = {e["case"]: e for e in plan.studies["test2026_small.smoke"]["entries"]}
     tested = {}
     for case, entry in entries.items():
@@ -455,7 +458,7 @@ def test_a_cross_validated_study_runs_through(tmp_path, monkeypatch):
 
 
 def test_seeds_that_leave_a_repetition_unfinished_are_refused(tmp_path, monkeypatch):
-    from counterpoise import preflight
+    from counterpoise.checking import preflight
 
     base = {"data": "breast_cancer", "imbalance": "natural", "validation": 0, "model": "decision_tree"}
     small_project.make(tmp_path, {"tree": {}}, seeds=6, **base, block=6, split={"name": "k_fold", "folds": 4})
@@ -474,7 +477,7 @@ def test_seeds_that_leave_a_repetition_unfinished_are_refused(tmp_path, monkeypa
     ],
 )
 def test_what_a_classical_model_cannot_take_is_said_in_planning(case, fault, tmp_path, monkeypatch):
-    from counterpoise import preflight
+    from counterpoise.checking import preflight
 
     base = {"data": "breast_cancer", "imbalance": "natural", "validation": 0, "model": "decision_tree"}
     small_project.make(tmp_path, {"tree": case}, **base)

@@ -15,9 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 import small_project
 
-from counterpoise import track, view
 from counterpoise.errors import UserError
-from counterpoise.plan import Cell, Plan
+from counterpoise.planning.plan import Cell, Plan
+from counterpoise.tracking import store as track
+from counterpoise.tracking import view
 
 STUDY = "tiny2000_digits.smoke"
 RECIPE = {"data": {"name": "digits", "pool": 1}, "finetune": {"steps": 40, "loss": {"name": "cross_entropy"}}}

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from counterpoise import samples, streams, train
-from counterpoise.network import build as build_network
-from counterpoise.partial import Partial
+from counterpoise import streams
+from counterpoise.data import samples
 from counterpoise.registry import build
+from counterpoise.training import loop
+from counterpoise.training.network import build as build_network
+from counterpoise.training.partial import Partial
 
 SHAPE, SEED = (1, 4, 4), 3
 LABELS = np.repeat([0, 1, 2], [40, 14, 6])
@@ -25,12 +27,12 @@ class Killed(Exception):
 @pytest.fixture
 def sample():
     x = streams.numpy("test", "x", 0).normal(size=(len(LABELS), *SHAPE)).astype(np.float32)
-    return train.Sample(x + LABELS[:, None, None, None], np.arange(len(LABELS)), LABELS, [0.5], [1.2])
+    return loop.Sample(x + LABELS[:, None, None, None], np.arange(len(LABELS)), LABELS, [0.5], [1.2])
 
 
 @pytest.fixture
 def phase():
-    return train.Phase(
+    return loop.Phase(
         steps=25,
         batch_size=7,
         task=build("pretraining", {"name": "supervised"}),
@@ -44,7 +46,7 @@ def phase():
 
 
 def batches_of(phase, sample, stage="finetune", number="0", seed=SEED):
-    return train.Batches(phase.sampler, phase.batch_size, phase.steps, sample.labels, (stage, number, seed))
+    return loop.Batches(phase.sampler, phase.batch_size, phase.steps, sample.labels, (stage, number, seed))
 
 
 def network(phase, seed=SEED):
@@ -58,7 +60,7 @@ def fit(phases, sample, folder, after=lambda event: None):
     partial, net, snapshots = Partial(folder, "cell"), network(phases[0]), {}
 
     def predict(step):
-        snapshots[step] = train.predict(net, sample, sample.raw.numpy(), sample.ids.numpy())
+        snapshots[step] = loop.predict(net, sample, sample.raw.numpy(), sample.ids.numpy())
 
     def save(tensors, state):
         partial.save(SEED, tensors, state)
@@ -69,8 +71,8 @@ def fit(phases, sample, folder, after=lambda event: None):
         after("log")
 
     hooks = {"snapshot": predict, "validate": lambda: predict("now")}
-    state = train.train(
-        train.Run(net, phases, sample, COUNTS, "finetune", SEED, hooks),
+    state = loop.train(
+        loop.Run(net, phases, sample, COUNTS, "finetune", SEED, hooks),
         resume=partial.checkpoint(SEED),
         save=save,
         log=log,
@@ -107,7 +109,7 @@ def history(folder):
 def test_resuming_at_every_step_of_both_phases_equals_the_undisturbed_run(event, phase, sample, tmp_path, monkeypatch):
     phases = [replace(phase, steps=8), replace(phase, steps=6, head_only=True, snapshots=0)]
     net, state, snapshots = fit(phases, sample, tmp_path / "plain")
-    monkeypatch.setattr(train, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
     for number in range(1, 15):
         folder = tmp_path / str(number)
         with pytest.raises(Killed):
@@ -159,7 +161,7 @@ def test_streams_of_seeds_and_phases_differ(phase, sample):
 
 
 def test_a_row_holds_means_over_the_steps_since_the_last_row(phase, sample, tmp_path, monkeypatch):
-    monkeypatch.setattr(train, "ROWS", 3)
+    monkeypatch.setattr(loop, "ROWS", 3)
     losses = []
 
     def recorded(outputs, targets, counts):
@@ -182,11 +184,11 @@ def test_where_training_goes_on_otherwise_the_tail_s_own_recall_is_told(stage, p
     seen = {"validate": lambda: recall.append(float((outputs().argmax(1)[54:] == 2).double().mean()))}
 
     def outputs():
-        return train.predict(net, sample, sample.raw.numpy(), sample.ids.numpy())
+        return loop.predict(net, sample, sample.raw.numpy(), sample.ids.numpy())
 
     recall = []
-    run = train.Run(net, phases, sample, COUNTS, stage, SEED, seen)
-    train.train(run, resume=None, save=lambda tensors, state: None, log=lambda row, number: rows.append((number, row)))
+    run = loop.Run(net, phases, sample, COUNTS, stage, SEED, seen)
+    loop.train(run, resume=None, save=lambda tensors, state: None, log=lambda row, number: rows.append((number, row)))
     told = {(number, row["step"]): row["tail_recall"] for number, row in rows if "tail_recall" in row}
     at = [(number, row["step"]) for number, row in rows].index((0, 30))
     assert told == {(0, 30): recall[at]}
@@ -203,7 +205,7 @@ def test_what_training_saw_is_counted(phase, sample, tmp_path):
 
 @pytest.mark.parametrize(("steps", "snapshots", "expected"), [(25, 3, {6, 12, 18}), (2, 4, {1}), (1, 3, set())])
 def test_snapshots_are_at_steps_that_happen_and_leave_the_last_out(phase, steps, snapshots, expected):
-    assert train.snapshot_steps([replace(phase, steps=steps, snapshots=snapshots)]) == expected
+    assert loop.snapshot_steps([replace(phase, steps=steps, snapshots=snapshots)]) == expected
 
 
 def test_a_loss_that_is_not_finite_is_recorded_with_step_epoch_and_learning_rate(phase, sample, tmp_path):
@@ -235,7 +237,7 @@ def test_initialisation_depends_on_the_seed_alone_and_leaves_the_global_stream_a
 
 
 def test_training_time_goes_on_counting_after_a_kill(phase, sample, tmp_path, monkeypatch):
-    monkeypatch.setattr(train, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
     with pytest.raises(Killed):
         fit([phase], sample, tmp_path, kill_after("save", 20))
     before = Partial(tmp_path, "cell").checkpoint(SEED)[1]["seconds"]

@@ -6,7 +6,7 @@
 import numpy as np
 import pytest
 
-from counterpoise.columns import Column
+from counterpoise.data.columns import Column
 from counterpoise.errors import ImpossibleCell
 from counterpoise.registry import build
 

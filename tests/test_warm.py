@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import small_project
 
-from counterpoise import plan as planning
-from counterpoise import warm
+from counterpoise.jobs import forkserver
+from counterpoise.planning import plan as planning
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks on Linux only")
 CASES = {"long": {"finetune": {"steps": 50_000}}, "short": {}}
@@ -51,7 +51,7 @@ def project(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def server():
-    process = warm.start()
+    process = forkserver.start()
     yield process
     process.kill()
     process.wait()
@@ -85,7 +85,7 @@ def test_a_fault_reaches_the_terminal_of_the_job_with_its_exit_code(project, ser
 def answers(parent):
     """Wait until a server has imported everything: it then turns away who asks for nothing."""
     with socket.socket(socket.AF_UNIX) as line:
-        line.connect(warm.address(parent))
+        line.connect(forkserver.address(parent))
         line.shutdown(socket.SHUT_WR)
         return line.recv(1) == b""
 
@@ -123,7 +123,7 @@ def test_a_killed_fork_is_a_killed_job(project, server):
 def test_a_job_whose_server_dies_is_to_be_tried_again(project, server):
     job, fork = begin_long(project, server)
     server.kill()
-    assert job.wait(30) == warm.CUT_SHORT
+    assert job.wait(30) == forkserver.CUT_SHORT
     wait_for(lambda: gone(fork), 30)
 
 
@@ -136,7 +136,7 @@ def test_the_server_ends_with_its_snakemake(tmp_path, importing):
         (tmp_path / "torch.py").write_text(slow)
     code = (
         "import os, time\n"
-        "from counterpoise import warm\n"
+        "from counterpoise.jobs import forkserver as warm\n"
         "print(os.getpid(), warm.start().pid, flush=True)\n"
         "time.sleep(600)\n"
     )
@@ -148,30 +148,30 @@ def test_the_server_ends_with_its_snakemake(tmp_path, importing):
     parent.wait()
     wait_for(lambda: gone(server), 30)
     with socket.socket(socket.AF_UNIX) as line, pytest.raises(ConnectionRefusedError):
-        line.connect(warm.address(pid))
+        line.connect(forkserver.address(pid))
 
 
 def test_a_job_of_another_parent_does_not_ask(monkeypatch):
     monkeypatch.setenv("COUNTERPOISE_PARENT", "1")
-    assert warm.run(["finetune", "cell", "block"]) is None
+    assert forkserver.run(["finetune", "cell", "block"]) is None
     monkeypatch.setenv("COUNTERPOISE_PARENT", str(os.getppid()))
-    assert warm.run(["plan"]) is None
+    assert forkserver.run(["plan"]) is None
 
 
 def test_a_job_does_not_hand_its_environment_to_somebody_who_took_the_name(monkeypatch):
     monkeypatch.setenv("COUNTERPOISE_PARENT", str(os.getppid()))
     with socket.socket(socket.AF_UNIX) as squatter:
-        squatter.bind(warm.address(os.getppid()))
+        squatter.bind(forkserver.address(os.getppid()))
         squatter.listen(1)
-        assert warm.run(["finetune", "cell", "block"]) is None
+        assert forkserver.run(["finetune", "cell", "block"]) is None
         line, _ = squatter.accept()
         assert line.recv(1) == b""
 
 
 def test_a_server_whose_name_is_taken_costs_speed_alone(monkeypatch, tmp_path):
-    monkeypatch.setattr(warm, "address", lambda _: str(tmp_path / "taken"))
+    monkeypatch.setattr(forkserver, "address", lambda _: str(tmp_path / "taken"))
     (tmp_path / "taken").touch()
-    assert warm.start() is None
+    assert forkserver.start() is None
 
 
 def test_a_parent_that_did_not_start_the_job_is_one_line(project):
@@ -188,7 +188,7 @@ def test_a_job_finds_imported_what_takes_long(project, server):
         assert project(stage, "short").wait() == 0
     code = (
         "import importlib, sys\n"
-        "from counterpoise import jobs, warm\n"
+        "from counterpoise.jobs import job as jobs; from counterpoise.jobs import forkserver as warm\n"
         "for module in warm.IMPORTED: importlib.import_module(module)\n"
         "before = set(sys.modules)\n"
         f"jobs.run('finetune', '{entry['finetune']}', 'seeds-00-01')\n"

@@ -9,21 +9,16 @@ import pandas as pd
 import pytest
 import yaml
 
-from counterpoise import (
-    choosing,
-    estimators,
-    exported,
-    jobs,
-    proposing,
-    registry,
-    study_text,
-    tables,
-    thresholds,
-)
-from counterpoise import plan as planning
+from counterpoise import registry
 from counterpoise.__main__ import main
-from counterpoise.models._logs import log_probability
-from counterpoise.yaml_files import read_yaml
+from counterpoise.exporting import estimators, exported
+from counterpoise.jobs import job
+from counterpoise.judging import results
+from counterpoise.methods.models._logs import log_probability
+from counterpoise.own_data import choice, study_file, thresholds
+from counterpoise.own_data import proposal as proposing
+from counterpoise.planning import plan as planning
+from counterpoise.planning.yaml_files import read_yaml
 
 ROOT = Path(__file__).parents[1]
 ROWS = 260
@@ -67,7 +62,7 @@ def compute(name):
     plan.write(planning.PLAN)
     for cell in [c for stage in planning.STAGES[:-1] for c in plan.cells.values() if c.stage == stage]:
         for block in cell.blocks:
-            jobs.run(cell.stage, cell.name, None if cell.stage in planning.WHOLE else planning.block_name(block))
+            job.run(cell.stage, cell.name, None if cell.stage in planning.WHOLE else planning.block_name(block))
     report.run(plan, plan.studies[f"{name}.full"]["report"])
     return plan
 
@@ -133,8 +128,8 @@ def refused(result, *expected):
 def study():
     plan = planning.make(["customers"], "full")
     about = plan.studies["customers.full"]
-    found = tables.rows(plan, about)
-    return about, found, tables.measurements(found, about)
+    found = results.rows(plan, about)
+    return about, found, results.measurements(found, about)
 
 
 # ------------------------------------------------------------------------------------------------------------- new
@@ -173,15 +168,15 @@ def test_what_is_proposed_fits_the_table_and_says_why(done):
     ],
 )
 def test_a_case_that_does_not_fit_is_left_out_and_said(counts, columns, absent, present):
-    from counterpoise import proposing_tables
-    from counterpoise.describing import Described
-    from counterpoise.profiling import Profile
+    from counterpoise.own_data import for_tables
+    from counterpoise.own_data.columns import Described
+    from counterpoise.own_data.profiling import Profile
 
     described = tuple(Described(f"c{i}", "numeric", "number", "numbers", 0.0) for i in range(columns))
     names = tuple(f"k{i}" for i in range(len(counts)))
     ratio, folds = max(counts) / min(counts), min(5, *counts)
     profile = Profile(sum(counts), "y", described, names, counts, ratio, 0, 0, 0, {}, folds, ())
-    proposal = proposing_tables.of_table(profile, {"path": "x.csv"}, "x", "counterpoise new x.csv")
+    proposal = for_tables.of_table(profile, {"path": "x.csv"}, "x", "counterpoise new x.csv")
     assert not [case.name for case in proposal.cases if absent in case.name]
     assert any(present in note for note in proposal.left_out)
     rows = proposal.config["rows"]
@@ -195,7 +190,7 @@ def test_a_case_that_does_not_fit_is_left_out_and_said(counts, columns, absent, 
 )
 def test_any_name_survives_the_file(words, tmp_path):
     path = tmp_path / "x.yaml"
-    path.write_text(f"{study_text.quoted('key' + words)}: {study_text.flow([words, {'a': words}])}\n", "utf-8")
+    path.write_text(f"{study_file.quoted('key' + words)}: {study_file.flow([words, {'a': words}])}\n", "utf-8")
     assert read_yaml(path) == {"key" + words: [words, {"a": words}]}
 
 
@@ -406,7 +401,7 @@ def test_a_study_keeps_its_name_and_a_changed_file_is_told_before_any_job(fresh,
 
 def test_the_page_ranks_the_cases_and_the_winner_is_among_its_ties(here):
     about, found, table = study()
-    standings = choosing.ranking(about, table, found)
+    standings = choice.ranking(about, table, found)
     assert [s.case for s in standings if "percent" in s.case] == []
     assert len(standings) == len(ONLY) - 1
     assert standings[0].is_tied
@@ -449,7 +444,7 @@ def test_ties_are_said_by_the_corrected_interval():
         for c, held in values.items()
         for s, v in enumerate(held)
     ]
-    standings = {s.case: s for s in choosing.ranking(about, pd.DataFrame(rows), [])}
+    standings = {s.case: s for s in choice.ranking(about, pd.DataFrame(rows), [])}
     assert [s.is_tied for s in standings.values()] == [True, True, False]
     difference = values["a"] - values["b"]
     half = difference.std(ddof=1) * np.sqrt(1 / 10 + 1 / 4) * 2.6850108468172  # t(9), 1 - .05 / 4: of two rivals
@@ -458,7 +453,7 @@ def test_ties_are_said_by_the_corrected_interval():
     )
     for row in rows:
         row["value"] = float(row["value"] > 0.55)  # of a 9 in 10, of b 8 in 10, of c none
-    wide = {s.case: s for s in choosing.ranking(about, pd.DataFrame(rows), [])}
+    wide = {s.case: s for s in choice.ranking(about, pd.DataFrame(rows), [])}
     assert wide["a"].value[1] > 0
     assert wide["a"].value[2] == 1
     assert wide["c"].behind[2] == 1
@@ -514,7 +509,7 @@ def test_a_learning_curve_joins_the_cases_that_differ_in_rows_alone(here):
     about, _, table = study()
     whole = sum(about["entries"][0]["recipe"]["data"]["counts"])
     curve = [(whole // 2, "logistic_regression_on_50_percent"), (whole, "logistic_regression")]
-    assert choosing.growth(about, table) == {"logistic_regression": curve}
+    assert choice.growth(about, table) == {"logistic_regression": curve}
 
 
 # ----------------------------------------------------------------------------------------------- export and predict

@@ -8,10 +8,13 @@ import shutil
 import sys
 from pathlib import Path
 
-from counterpoise import data, digests, preflight, registry, study
-from counterpoise import plan as planning
+from counterpoise import digests, registry
+from counterpoise.checking import preflight
 from counterpoise.commands.text import counted
+from counterpoise.data import files as data
 from counterpoise.errors import UserError
+from counterpoise.planning import plan as planning
+from counterpoise.planning import study
 
 ROOM = 2  # GB of free disk below which a warning is due
 

@@ -9,20 +9,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from counterpoise import plan as planning
-from counterpoise import preflight, records, study
+from counterpoise import records
+from counterpoise.checking import preflight
 from counterpoise.commands.text import counted
 from counterpoise.errors import UserError, nearest
+from counterpoise.planning import plan as planning
+from counterpoise.planning import study
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from counterpoise.exported import Model
+    from counterpoise.exporting.exported import Model
 
 
 def export(options: argparse.Namespace) -> int:
     """Fit the winner of a study, or the case named, on all rows and write it to a folder."""
-    from counterpoise.exporting import export as write
+    from counterpoise.exporting.export import export as write
 
     name, _, scale = options.study.partition(".")
     if name not in study.available():
@@ -48,7 +50,7 @@ def export(options: argparse.Namespace) -> int:
 
 def predict(options: argparse.Namespace) -> int:
     """Write probabilities and decisions for new rows, or say line by line what is wrong with their columns."""
-    from counterpoise import exported
+    from counterpoise.exporting import exported
 
     model = exported.load(Path(options.model))
     threshold = _threshold(model, options.threshold)
@@ -82,12 +84,13 @@ def _rows(model: Model, path: Path, options: argparse.Namespace) -> tuple[pd.Dat
     """Return the first columns of the result, and the rows as the model takes them."""
     import pandas as pd
 
-    from counterpoise import new_rows, reading
+    from counterpoise.exporting import new_rows
+    from counterpoise.reading import tables
 
     about, identifier = model.about, options.id
     header = about.get("header") if options.header is None else options.header
     expected = [about["target"], *(column["name"] for column in about["columns"]), *about["unused"]]
-    frame = reading.read_table(path, header, expected, about.get("kept"))
+    frame = tables.read_table(path, header, expected, about.get("kept"))
     if identifier and identifier not in frame.columns:
         raise UserError(f"--id: '{identifier}' is no column of {path}{nearest(identifier, frame.columns)}")
     is_input = identifier in [column["name"] for column in about["columns"]]
@@ -105,14 +108,14 @@ def _rows(model: Model, path: Path, options: argparse.Namespace) -> tuple[pd.Dat
         if name in ("row", "decision", *(f"probability_{label}" for label in model.classes)):
             name = f"input_{identifier}"
             print(f"note: column '{identifier}' is written as '{name}', as the result has its own", file=sys.stderr)
-        first[name] = reading.as_written(path, identifier, header, expected)
+        first[name] = tables.as_written(path, identifier, header, expected)
     return first, x_ND
 
 
 def _images(model: Model, path: Path, options: argparse.Namespace) -> tuple[pd.DataFrame, np.ndarray]:
     import pandas as pd
 
-    from counterpoise.datasets import image_folder
+    from counterpoise.methods.datasets import image_folder
 
     if options.id:
         raise UserError("--id: is for tables; of images the result has the file")

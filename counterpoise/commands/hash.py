@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from counterpoise import data, registry
+from counterpoise import registry
+from counterpoise.data import files as data
 from counterpoise.errors import UserError
 
 TYPES = {"shape": "tuple[int, ...]", "train_counts": "tuple[int, ...]", "data_hash": "str", "files": "Files"}
@@ -18,7 +19,7 @@ def hash_data(options: argparse.Namespace) -> int:
     """Print the attributes of a data set that can be measured; return 1 if its file has others."""
     name = options.dataset
     cls = registry.unchecked("datasets", name)
-    path = f"counterpoise/datasets/{name}.py"
+    path = f"counterpoise/methods/datasets/{name}.py"
     if cls is None or not hasattr(cls, "read"):
         raise UserError(f"{path}: expected a class `Method` with read(self, locate)")
     if hasattr(cls, "path"):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from counterpoise import registry, study
+from counterpoise import registry
 from counterpoise.errors import UserError, nearest
+from counterpoise.planning import study
 
 KINDS = (*registry.KINDS, "studies", "bases", "metrics")
 
@@ -27,7 +28,7 @@ def _names(kind: str) -> list[str]:
     if kind == "bases":
         return sorted(study.bases())
     if kind == "metrics":
-        from counterpoise import metrics
+        from counterpoise.scoring import metrics
 
         return sorted({*metrics.names(True), *metrics.names(False)})
     return list(registry.names(kind))

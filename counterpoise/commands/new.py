@@ -6,9 +6,9 @@ import argparse
 import re
 from pathlib import Path
 
-from counterpoise import study
 from counterpoise.commands.new_data import of_data
 from counterpoise.errors import UserError
+from counterpoise.planning import study
 from counterpoise.records import write_text
 
 NAME = r"[a-z]+[0-9]{4}[a-z]?_[a-z0-9_]+"

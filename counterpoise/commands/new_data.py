@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from counterpoise import names, study
 from counterpoise.commands.text import counted, duration, table
 from counterpoise.errors import ImpossibleCell, UserError, nearest
+from counterpoise.planning import names, study
 from counterpoise.records import write_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from counterpoise.profiling import Profile
-    from counterpoise.proposing import Proposal
+    from counterpoise.own_data.profiling import Profile
+    from counterpoise.own_data.proposal import Proposal
 
 OWN_NAME = r"[a-z0-9-]+"  # without the underline that joins studies of one key
 SHOWN = 8  # classes
@@ -60,11 +60,12 @@ def _study_name(path: Path, given: str | None) -> str:
 
 
 def _table(path: Path, name: str, options: argparse.Namespace) -> list[Proposal]:
-    from counterpoise import own_data, profiling, proposing_tables, reading
+    from counterpoise.own_data import for_tables, profiling
+    from counterpoise.reading import fingerprint, tables
 
     kinds, kept = _given("--kind", options.kind), _given("--keep", options.keep)
     expected = [held for held in (options.target, options.group, options.time, *kinds, *kept) if held]
-    frame = reading.read_table(path, options.header, expected, kept)
+    frame = tables.read_table(path, options.header, expected, kept)
     if not options.target:
         raise UserError(f"{path}: which column is to be predicted? Say --target <column>{nearest('', frame.columns)}")
     if options.group and options.time:
@@ -72,12 +73,12 @@ def _table(path: Path, name: str, options: argparse.Namespace) -> list[Proposal]
     _check_given(frame, options.target, kinds, kept)
     unlabelled = {}
     if options.target in frame and frame[options.target].isna().any():
-        texts = reading.as_written(path, options.target, options.header, expected)[frame[options.target].isna()]
+        texts = tables.as_written(path, options.target, options.header, expected)[frame[options.target].isna()]
         unlabelled = texts.str.strip().replace("", None).value_counts().to_dict()
     profile = profiling.profile(frame, options.target, {name: kind[-1] for name, kind in kinds.items()}, unlabelled)
     read = {"kept": kept} if kept else {}
     read |= {} if options.header is None else {"header": options.header}
-    data = {"path": path.as_posix(), **profile.options(), **read, "sha256": own_data.fingerprint(path)}
+    data = {"path": path.as_posix(), **profile.options(), **read, "sha256": fingerprint.fingerprint(path)}
     by = options.group or options.time
     groups = 0
     if by:
@@ -90,10 +91,10 @@ def _table(path: Path, name: str, options: argparse.Namespace) -> list[Proposal]
     command = _command(path, options)
     if options.time:
         return [
-            proposing_tables.of_table(profile, data, name, command, time=options.time, stretches=stretches)
-            for stretches in range(proposing_tables.STRETCHES, 1, -1)
+            for_tables.of_table(profile, data, name, command, time=options.time, stretches=stretches)
+            for stretches in range(for_tables.STRETCHES, 1, -1)
         ]
-    return [proposing_tables.of_table(profile, data, name, command, group=options.group or "", groups=groups)]
+    return [for_tables.of_table(profile, data, name, command, group=options.group or "", groups=groups)]
 
 
 def _given(option: str, words: list[str]) -> dict[str, list[str]]:
@@ -135,7 +136,7 @@ def _command(path: Path, options: argparse.Namespace) -> str:
 
 def _keep_for_split(frame: pd.DataFrame, profile: Profile, data: dict[str, Any], by: str, option: str) -> None:
     """Give the column that the folds go by a kind that keeps it, whatever it would be as an input."""
-    from counterpoise import values
+    from counterpoise.reading import values
 
     names = [column.name for column in profile.columns]
     if by not in names:
@@ -192,16 +193,16 @@ def _found(path: Path, profile: Profile, by: str | None) -> str:
 
 
 def _images(path: Path, name: str, options: argparse.Namespace) -> list[Proposal]:
-    from counterpoise import proposing_images
+    from counterpoise.own_data import for_images
 
     if given := [f"--{key}" for key in ("target", "group", "time", "kind", "keep") if getattr(options, key)]:
         raise UserError(f"{given[0]}: is for files; the classes of {path} are its sub-folders")
-    found = proposing_images.look(path)
+    found = for_images.look(path)
     print(f"{path}: {counted(sum(found.counts), 'image')} in {_classes(found.classes, found.counts)}")
     print(f"sizes: {found.sizes}; used as {found.side} x {found.side}, {found.colour}")
     for warning in found.warnings:
         print(f"mind: {warning}")
-    return [proposing_images.of_images(found, name)]
+    return [for_images.of_images(found, name)]
 
 
 def _classes(names: Sequence[str], counts: Sequence[int]) -> str:
@@ -213,12 +214,14 @@ def _classes(names: Sequence[str], counts: Sequence[int]) -> str:
 
 def _write(path: Path, candidates: Sequence[Proposal]) -> Proposal:
     """Write the first of several studies that passes every check, and return it; or none, and raise UserError."""
-    from counterpoise import plan, preflight, study_text
+    from counterpoise.checking import preflight
+    from counterpoise.own_data import study_file
+    from counterpoise.planning import plan
     from counterpoise.stages import preprocess
 
     decoded, fault = None, ""
     for proposal in candidates:
-        write_text(path, study_text.text(proposal))
+        write_text(path, study_file.text(proposal))
         try:
             about = plan.make([proposal.name], "full").studies[f"{proposal.name}.full"]
             preflight.check_study(about)

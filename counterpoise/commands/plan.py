@@ -7,9 +7,10 @@ import statistics
 from collections import Counter, defaultdict
 from pathlib import Path
 
-from counterpoise import plan as planning
-from counterpoise import status, study
 from counterpoise.commands.text import counted, duration, table
+from counterpoise.jobs import status
+from counterpoise.planning import plan as planning
+from counterpoise.planning import study
 from counterpoise.readers import Damaged, read_run
 
 STAGES = planning.STAGES

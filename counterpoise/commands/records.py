@@ -6,15 +6,15 @@ import argparse
 import os
 import sys
 
-from counterpoise import plan as planning
-from counterpoise import study
 from counterpoise.commands.text import counted
 from counterpoise.errors import UserError
+from counterpoise.planning import plan as planning
+from counterpoise.planning import study
 
 
 def track(options: argparse.Namespace) -> int:
     """Write to the tracking store what it lacks."""
-    from counterpoise import track as tracking
+    from counterpoise.tracking import store as tracking
 
     if options.follow:
         return tracking.follow(planning.read(), options.uri, options.follow)
@@ -36,7 +36,7 @@ def ui(options: argparse.Namespace) -> int:
 
 def restore(options: argparse.Namespace) -> int:
     """Fetch data and results from the DVC remote."""
-    from counterpoise.restore import restore as fetch
+    from counterpoise.publishing.restore import restore as fetch
 
     return fetch()
 

@@ -8,11 +8,15 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from counterpoise import dvcfiles, preflight, status, stopping, study
-from counterpoise import plan as planning
+from counterpoise import stopping
+from counterpoise.checking import preflight
 from counterpoise.commands.text import counted, table
 from counterpoise.errors import UserError
+from counterpoise.jobs import status
 from counterpoise.numerals import estimate
+from counterpoise.planning import plan as planning
+from counterpoise.planning import study
+from counterpoise.publishing import dvc
 
 FAILURES = 10  # jobs listed at the end of a run
 INDEX = planning.RESULTS / "report" / "index.html"
@@ -82,7 +86,7 @@ def print_failures(plan: planning.Plan, states: dict[status.Job, status.State]) 
 
 def job(options: argparse.Namespace) -> int:
     """Run one job in this process; a fault of the machine names the folder if it names no file."""
-    from counterpoise import jobs
+    from counterpoise.jobs import job as jobs
 
     try:
         return jobs.run(options.command, options.cell, options.block)
@@ -95,7 +99,7 @@ def job(options: argparse.Namespace) -> int:
 def report(options: argparse.Namespace) -> int:
     """Build one report as a job, or all pages from whatever is there."""
     if options.cell:
-        from counterpoise import jobs
+        from counterpoise.jobs import job as jobs
 
         return jobs.run("report", options.cell, None)
     from counterpoise.stages import report as pages
@@ -132,13 +136,13 @@ def finish(options: argparse.Namespace) -> int:
     for name in unfinished:
         pages.partial(plan, name)
     pages.index(plan)
-    dvcfiles.write(plan)
+    dvc.write(plan)
     return 0
 
 
 def publish(options: argparse.Namespace) -> int:
     """Write a study's results to `published/` and say where."""
-    from counterpoise.publish import publish as write
+    from counterpoise.publishing.publish import publish as write
 
     print(write(planning.read(), options.study, allow_dirty=options.allow_dirty))
     return 0

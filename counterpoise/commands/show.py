@@ -8,11 +8,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from counterpoise import plan as planning
-from counterpoise import status, study
 from counterpoise.commands.plan import stages as stage_table
 from counterpoise.commands.text import counted, duration, table
 from counterpoise.errors import UserError, closest
+from counterpoise.jobs import status
+from counterpoise.planning import plan as planning
+from counterpoise.planning import study
 from counterpoise.readers import Damaged
 
 SHOWN = 10  # matches listed when a name is ambiguous

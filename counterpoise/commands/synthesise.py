@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from counterpoise import names, synthesis
 from counterpoise.errors import UserError
-from counterpoise.publish import FOLDER
+from counterpoise.planning import names
+from counterpoise.publishing import synthesis
+from counterpoise.publishing.publish import FOLDER
 
 
 def synthesise(options: argparse.Namespace) -> int:

@@ -7,11 +7,13 @@ import shutil
 import sys
 from pathlib import Path
 
-from counterpoise import digests, status, study
-from counterpoise import plan as planning
+from counterpoise import digests
 from counterpoise.commands.show import everything, find
 from counterpoise.commands.text import counted
 from counterpoise.errors import UserError
+from counterpoise.jobs import status
+from counterpoise.planning import plan as planning
+from counterpoise.planning import study
 
 
 def retry(options: argparse.Namespace) -> int:

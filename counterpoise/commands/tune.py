@@ -6,12 +6,13 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from counterpoise import plan as planning
-from counterpoise import study as studies
-from counterpoise import tables, tuning
 from counterpoise.commands.text import table
 from counterpoise.errors import UserError
+from counterpoise.judging import results
 from counterpoise.numerals import number
+from counterpoise.planning import plan as planning
+from counterpoise.planning import study as studies
+from counterpoise.planning import tuned as tuning
 
 
 def tune(options: argparse.Namespace) -> int:
@@ -24,17 +25,17 @@ def tune(options: argparse.Namespace) -> int:
 def _tune(name: str, scale: str, config: Path = studies.CONFIG) -> str:
     plan = planning.make(name, scale, config)
     about = plan.studies[f"{name}.{scale}"]
-    found = tables.rows(plan, about)
-    if gaps := [gap for gap in tables.gaps(found) if gap["status"] == "missing"]:
+    found = results.rows(plan, about)
+    if gaps := [gap for gap in results.gaps(found) if gap["status"] == "missing"]:
         raise UserError(
             f"tune: {name}.{scale} lacks {len(gaps)} jobs, the first is {gaps[0]['cell']}; "
             f"run `counterpoise run --studies {name} --scale {scale}`"
         )
-    values, own = tables.factors(about), studies.own_factors(name, config)
+    values, own = results.factors(about), studies.own_factors(name, config)
     tuned, metric = [key for key in values if key not in own], about["primary"]["metric"]
     if not tuned:
         raise UserError(f"tune: the grid of scale {scale} has no factor that the study's own lacks: nothing to choose")
-    cases = tuning.choose(tables.measurements(found, about), metric, tuned)
+    cases = tuning.choose(results.measurements(found, about), metric, tuned)
     cases |= {again: cases[case] for again, case in _replicas(about).items()}
     path = tuning.write(name, scale, metric, list(about["seeds"]), cases, config)
     rows = [

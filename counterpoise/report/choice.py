@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from counterpoise import choosing, tables, thresholds
-from counterpoise.claims import bounds, difference
+from counterpoise.judging import results
+from counterpoise.judging.claims import bounds, difference
+from counterpoise.own_data import choice, thresholds
 from counterpoise.records import Json
 from counterpoise.report import words
 from counterpoise.report.figures import Line, Panel
@@ -22,16 +23,16 @@ BINS = 10  # of a calibration curve, with as many rows each
 TICKS = (0, 0.2, 0.4, 0.6, 0.8, 1)
 
 
-def panel(study: Json, table: pd.DataFrame, found: list[tables.Row], draw: Callable[[Panel], Json]) -> Json | None:
+def panel(study: Json, table: pd.DataFrame, found: list[results.Row], draw: Callable[[Panel], Json]) -> Json | None:
     """Return what the template shows; None for a study that is not of somebody's own data, or not computed."""
-    if not choosing.is_own(study) or not (standings := choosing.ranking(study, table, found)):
+    if not choice.is_own(study) or not (standings := choice.ranking(study, table, found)):
         return None
     best = standings[0].case
     data = study["entries"][0]["recipe"]["data"]
     classes, counts = data["classes"], data["counts"]
     rarest = min(range(len(counts)), key=lambda c: (counts[c], -c))
     tied = [s for s in standings if s.is_tied]
-    held = {case: choosing.scores(found, case) for case in _drawn(study, standings)}
+    held = {case: choice.scores(found, case) for case in _drawn(study, standings)}
     held = {case: by_seed for case, by_seed in held.items() if by_seed}
     is_two = len(classes) == 2
     return {
@@ -41,7 +42,7 @@ def panel(study: Json, table: pd.DataFrame, found: list[tables.Row], draw: Calla
         "standings": standings,
         "metric": words.metric(study["primary"]["metric"]),
         "second": words.metric("f1" if is_two else "balanced_accuracy"),
-        "margin": choosing.margin_of(study),
+        "margin": choice.margin_of(study),
         "positive": classes[rarest],
         "share": counts[rarest] / sum(counts),
         "curves": _curves(study, held, best, rarest, classes, draw),
@@ -52,7 +53,7 @@ def panel(study: Json, table: pd.DataFrame, found: list[tables.Row], draw: Calla
     }
 
 
-def _drawn(study: Json, standings: list[choosing.Standing]) -> list[str]:
+def _drawn(study: Json, standings: list[choice.Standing]) -> list[str]:
     """Return the cases whose curves are shown: the best, the best of each other model, and the best's model alone."""
     model = {e["case"]: e["recipe"]["model"]["name"] for e in study["entries"]}
     cases = [standings[0].case]
@@ -130,15 +131,15 @@ def _thinned(x: np.ndarray, y: np.ndarray) -> tuple[list[float], list[float]]:
 
 def _growth(study: Json, table: pd.DataFrame, draw: Callable[[Panel], Json]) -> Json | None:
     """Return the learning curves, and in words what the last doubling of the rows brought."""
-    curves, metric = choosing.growth(study, table), study["primary"]["metric"]
+    curves, metric = choice.growth(study, table), study["primary"]["metric"]
     if not curves:
         return None
     limits = bounds(metric)
     lines, told = [], []
     for case, points in curves.items():
         values = [
-            choosing.within(
-                limits, choosing.interval(choosing.by_seed(table, c, metric).to_numpy(), choosing.overlap_of(study))
+            choice.within(
+                limits, choice.interval(choice.by_seed(table, c, metric).to_numpy(), choice.overlap_of(study))
             )
             for _, c in points
         ]
@@ -146,18 +147,18 @@ def _growth(study: Json, table: pd.DataFrame, draw: Callable[[Panel], Json]) -> 
         rows = [float(n) for n, _ in points]
         lines.append(Line(words.plain(case), study["cases"].index(case), rows, mean, low, high))
         (before, smaller), (after, _) = points[-2:]
-        seeds = choosing.by_seed(table, case, metric) - choosing.by_seed(table, smaller, metric)
-        gain = choosing.interval(seeds.to_numpy(), choosing.overlap_of(study))
-        shown, says = choosing.within(difference(limits), gain), _says(gain, study)
+        seeds = choice.by_seed(table, case, metric) - choice.by_seed(table, smaller, metric)
+        gain = choice.interval(seeds.to_numpy(), choice.overlap_of(study))
+        shown, says = choice.within(difference(limits), gain), _says(gain, study)
         told.append({"case": case, "before": before, "after": after, "gain": shown, "says": says})
     ticks = sorted({x for line in lines for x in line.x})
     figure = draw(Panel("", "rows", words.metric(metric), lines, x_scale="log", x_ticks=ticks))
     return {"figure": figure, "styles": [(line.name, line.style) for line in lines], "told": told}
 
 
-def _says(gain: choosing.Interval, study: Json) -> str:
+def _says(gain: choice.Interval, study: Json) -> str:
     if gain[1] > 0:
         return "more rows would probably help still"
-    if gain[2] < choosing.margin_of(study):
+    if gain[2] < choice.margin_of(study):
         return "more rows like these would change little"
     return "whether more rows would help cannot be told from these"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from counterpoise import tables
+from counterpoise.judging import results
 from counterpoise.records import Json
 from counterpoise.report import choice, figures, page, panels, summaries, words
 from counterpoise.report.summaries import Cells
@@ -28,9 +28,9 @@ CONTENTS = (
 BINS = 12  # rows of a confusion matrix; more classes are put together by rank
 
 
-def render(study: Json, document: Json, found: list[tables.Row], table: pd.DataFrame) -> str:
+def render(study: Json, document: Json, found: list[results.Row], table: pd.DataFrame) -> str:
     """Return the page; `document` is what `claims.json` holds, `table` the tidy measurements."""
-    summary, counts, curves = summaries.means(table), tables.class_counts(found, study), tables.curves(found, study)
+    summary, counts, curves = summaries.means(table), results.class_counts(found, study), results.curves(found, study)
     points = list(dict.fromkeys(entry["point"] for entry in study["entries"]))
     titles = {entry["point"]: panels.title(entry["factors"]) for entry in study["entries"]}
     hardest = _by_hardness(counts, points)
@@ -66,7 +66,7 @@ def render(study: Json, document: Json, found: list[tables.Row], table: pd.DataF
         final=_end_of_training(study, curves),
         has_target=words.main(study["primary"]["metric"]) is words.MAIN_OF_TARGETS,
         matrices=_matrices(study, found, counts, hardest, titles) if len(counts) else None,
-        costs=_costs(study, tables.work(found)),
+        costs=_costs(study, results.work(found)),
         gaps=document["gaps"],
         diverged=document["diverged"],
         diverged_cases=_by_case(document["diverged"]),
@@ -151,7 +151,7 @@ def _published(study: Json, document: Json, table: pd.DataFrame) -> list[Json]:
 
 def _results(study: Json, table: pd.DataFrame, summary: Cells, titles: dict[str, str]) -> Json:
     """Return the result table: for each grid point, and over all of them, a row for each case."""
-    from counterpoise.claims import COSTS
+    from counterpoise.judging.claims import COSTS
 
     primary, selection = study["primary"]["metric"], study["primary"]["selection"]
     columns = [(selection, "test", primary)]
@@ -263,14 +263,14 @@ def _end_of_training(study: Json, curves: pd.DataFrame) -> list[Json]:
 
 
 def _matrices(
-    study: Json, found: list[tables.Row], counts: pd.DataFrame, hardest: list[str], titles: dict[str, str]
+    study: Json, found: list[results.Row], counts: pd.DataFrame, hardest: list[str], titles: dict[str, str]
 ) -> Json | None:
     """Return the confusions of every case at the most imbalanced point that has any."""
     import numpy as np
 
     for point in hardest:
         rows = counts[counts["point"] == point]
-        held = {case: tables.confusion(found, study, point, case) for case in study["cases"]}
+        held = {case: results.confusion(found, study, point, case) for case in study["cases"]}
         there = {case: matrix for case, matrix in held.items() if matrix is not None}
         if not there:
             continue

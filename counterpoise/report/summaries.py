@@ -41,7 +41,7 @@ def _with_interval(grouped: pd.DataFrame) -> Cells:
     import numpy as np
     from scipy.special import stdtrit
 
-    from counterpoise.claims import bounds
+    from counterpoise.judging.claims import bounds
 
     of = np.array([bounds(metric, selection, split) for *_, selection, split, metric in grouped.index]).reshape(-1, 2)
     mean, sd, n = (grouped[k].to_numpy(float) for k in ("mean", "std", "count"))
@@ -91,7 +91,7 @@ def _number(value: Any) -> float | None:
 
 def published(table: pd.DataFrame, study: Json) -> list[Json]:
     """Return each published value with ours at the same place, and why the two compare or do not."""
-    from counterpoise.tables import factors
+    from counterpoise.judging.results import factors
 
     found = []
     for reference in study["reference"]:

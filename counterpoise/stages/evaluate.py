@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor
 
-    from counterpoise.metrics import Values
-    from counterpoise.rebalancing import Rule
+    from counterpoise.methods.rebalancing import Rule
+    from counterpoise.scoring.metrics import Values
 
 Part = tuple[int, str, str]  # seed, selection, split
 GAPS = ("accuracy", "balanced_accuracy", "few_recall", "many_recall", "rmse", "balanced_rmse", "few_rmse", "many_rmse")
@@ -98,7 +98,7 @@ def evaluate(predictions: pd.DataFrame, meta: records.Json, method: Any) -> tupl
     """
     import torch
 
-    from counterpoise import metrics
+    from counterpoise.scoring import metrics
 
     torch.set_num_threads(1)  # the order of sums, so every byte, depends on it
     parts = parts_of(predictions, len(meta["classes"]))
@@ -129,7 +129,7 @@ def evaluate_values(predictions: pd.DataFrame, meta: records.Json) -> pd.DataFra
     """Return the metrics of predicted values; a seed that diverged has predicted the mean, and is scored on that."""
     import torch
 
-    from counterpoise import metrics
+    from counterpoise.scoring import metrics
 
     torch.set_num_threads(1)
     measured: dict[Part, Values] = {}
@@ -174,7 +174,7 @@ def rule_of(method: Any, parts: dict[Part, tuple[Tensor, Tensor]], meta: records
     """Fit the method once for each seed, on its last network: snapshots keep no validation logits."""
     import torch
 
-    from counterpoise.rebalancing import Evidence
+    from counterpoise.methods.rebalancing import Evidence
 
     val_labels, val_logits = parts.get((seed, "last", "val"), (None, None))
     unique, seen = (torch.tensor(meta[key][str(seed)]) for key in ("class_counts", "seen_counts"))
@@ -204,7 +204,7 @@ def experts_of(parts: dict[Part, tuple[Tensor, Tensor]], seed: int, split: str) 
 
 def _add_diverged(measured: dict[Part, Values], meta: records.Json) -> None:
     """Score diverged seeds at chance, on every split that another seed has."""
-    from counterpoise import metrics
+    from counterpoise.scoring import metrics
 
     splits = {split for _, _, split in measured} or {"train", "test"}
     splits |= {"attacked"} if meta.get("attacked") else set()
@@ -233,7 +233,7 @@ def _add_gaps(measured: dict[Part, Values]) -> None:
 
 
 def _higher_is_better(metric: str, of_class: int | None) -> bool:
-    from counterpoise.metrics import LOWER_IS_BETTER
+    from counterpoise.scoring.metrics import LOWER_IS_BETTER
 
     return of_class is None and metric not in LOWER_IS_BETTER
 

@@ -10,16 +10,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from counterpoise import attacks, checkpoints, devices, fitting, network, readers, records, stacked, streams, train
-from counterpoise.inputs import Inputs, resampled
-from counterpoise.network import Net
-from counterpoise.partial import Partial
-from counterpoise.predictions import Logits, Predictions, validate
-from counterpoise.pretraining.supervised import scores
-from counterpoise.progress import State
-from counterpoise.quicker import quicken
+from counterpoise import devices, readers, records, streams
+from counterpoise.data.inputs import Inputs, resampled
+from counterpoise.methods.pretraining.supervised import scores
 from counterpoise.registry import build, method
-from counterpoise.train import Phase, Run
+from counterpoise.training import attacks, checkpoints, loop, network, stacked
+from counterpoise.training import classical as fitting
+from counterpoise.training.loop import Phase, Run
+from counterpoise.training.network import Net
+from counterpoise.training.partial import Partial
+from counterpoise.training.precision import quicken
+from counterpoise.training.predictions import Logits, Predictions, validate
+from counterpoise.training.progress import State
 
 Prepared = tuple[Run | None, Callable[[np.ndarray, np.ndarray], Tensor], Logits]
 OUTPUTS = ("model.safetensors", "history.jsonl", "predictions.parquet", "run.json")
@@ -41,7 +43,7 @@ def run(
     diverged, or that ends at chance level on its own training data leaves no predictions: `diverged` says why. Of a
     regression it predicts the mean of the training targets instead, which is what chance means there.
     """
-    train.one_thread()
+    loop.one_thread()
     empty = {
         "model.safetensors": lambda p: checkpoints.save(p, {}),
         "history.jsonl": lambda p: p.write_text(""),
@@ -110,7 +112,7 @@ def _train_neural(
     if not state.diverged:
         if hasattr(strategy, "close"):
             strategy.close(run.net, run.sample, run.counts_C)
-        for step in sorted(train.snapshot_steps(run.phases)):
+        for step in sorted(loop.snapshot_steps(run.phases)):
             table.add_snapshot(step, partial.folder)
         if getattr(phase.ensemble, "keeps_experts", False):
             table.add_experts(outputs, lambda images, view: phase.augmentation(images, _view(inputs.seed, view)))
@@ -146,7 +148,7 @@ def _prepare(
     loss, ensemble = phases[-1].loss, phases[-1].ensemble
 
     def outputs(x: np.ndarray, ids: np.ndarray) -> Tensor:
-        return scores(loss, train.predict(net, rows, x, ids))
+        return scores(loss, loop.predict(net, rows, x, ids))
 
     def logits(x: np.ndarray, ids: np.ndarray) -> np.ndarray:
         out = outputs(x, ids)
@@ -161,7 +163,7 @@ def _prepare(
     drawn = resampled(build("samplers", cfg["sample"]), rows, inputs.fitted[1], seed)
     if hasattr(strategy, "open"):
         strategy.open(net, drawn, counts)
-    train.add_extra(net, phases, f"train{replicate}", seed)
+    loop.add_extra(net, phases, f"train{replicate}", seed)
     hooks = {
         "snapshot": lambda step: table.keep_snapshot(inputs, step, logits, partial.folder),
         "validate": lambda: validate(inputs, logits),
@@ -238,7 +240,7 @@ def train_seed(run: Run, partial: Partial) -> State:
     if done:
         checkpoints.fill(run.net, "", done[0], str(partial.folder))
         return State(**done[1]["state"])
-    state = train.train(
+    state = loop.train(
         run,
         resume=partial.checkpoint(run.seed),
         save=lambda tensors, held: partial.save(run.seed, tensors, held),

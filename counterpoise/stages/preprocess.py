@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from counterpoise import data, records, registry, targets
-from counterpoise.datasets import _images
+from counterpoise import records, registry
+from counterpoise.data import files, pooling, targets
 from counterpoise.errors import UserError
 
 PARTS = ("train_x", "train_y", "test_x", "test_y")
@@ -40,15 +40,15 @@ def decode(spec: dict[str, Any]) -> tuple[tuple[np.ndarray, ...], dict[str, Any]
     """Return the four arrays that a data set reads, images pooled, and their meta data."""
     name, dataset = spec["name"], registry.build("datasets", spec)
     train_x, train_y, test_x, test_y = dataset.read(
-        partial(data.locate, getattr(dataset, "folder", name), dataset.files)
+        partial(files.locate, getattr(dataset, "folder", name), dataset.files)
     )
-    found = data.hash_arrays(train_x, train_y, test_x, test_y)
-    if dataset.data_hash not in (found, data.hash_checksums(dataset.files)):
+    found = files.hash_arrays(train_x, train_y, test_x, test_y)
+    if dataset.data_hash not in (found, files.hash_checksums(dataset.files)):
         raise UserError(f"data set '{name}' decodes to data hash {found}, expected {dataset.data_hash}")
     if not hasattr(dataset, "path"):  # a user's own file is checked when it is read
         _check_counts(name, dataset, train_x, train_y)
     if dataset.kind == "image" and dataset.pool > 1:
-        train_x, test_x = (_images.average_pool(x, dataset.pool) for x in (train_x, test_x))
+        train_x, test_x = (pooling.average_pool(x, dataset.pool) for x in (train_x, test_x))
     meta = {
         "name": name,
         "classes": list(dataset.classes),

@@ -7,22 +7,23 @@ from typing import Any
 
 import torch
 
-from counterpoise import checkpoints, devices, network, records, stacked, train
+from counterpoise import devices, records
+from counterpoise.data.inputs import Inputs, resampled
 from counterpoise.errors import UserError
-from counterpoise.inputs import Inputs, resampled
-from counterpoise.network import Net
-from counterpoise.partial import Partial
-from counterpoise.quicker import quicken
 from counterpoise.registry import build
 from counterpoise.stages import finetune
-from counterpoise.train import Run
+from counterpoise.training import checkpoints, loop, network, stacked
+from counterpoise.training.loop import Run
+from counterpoise.training.network import Net
+from counterpoise.training.partial import Partial
+from counterpoise.training.precision import quicken
 
 OUTPUTS = ("model.safetensors", "history.jsonl", "run.json")
 
 
 def run(cfg: dict[str, Any], *, data: Path, sample: Path, seeds: list[int], out: Path, spec: dict) -> None:
     """Write `model.safetensors` ("<seed>/encoder.*", "<seed>/head.*"), `history.jsonl` and `run.json` to `out`."""
-    train.one_thread()
+    loop.one_thread()
     empty = {
         "model.safetensors": lambda p: checkpoints.save(p, {}),
         "history.jsonl": lambda p: p.write_text(""),
@@ -50,7 +51,7 @@ def _trained(
         inputs = Inputs(cfg, data, sample, seed, device)
         net = _network(cfg, task, inputs.pool.shape[1:], len(inputs.counts), seed).to(device)
         quicken(net, cfg)
-        train.add_extra(net, [phase], "train", seed)
+        loop.add_extra(net, [phase], "train", seed)
         rows, counts = inputs.rows(), inputs.counts
         if getattr(task, "reads", "train") == "unlabelled":  # a corpus that fine-tuning does not see
             rows = rows.others(inputs.pool, *inputs.hidden)

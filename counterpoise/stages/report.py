@@ -13,9 +13,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from counterpoise import __version__, readers, records, registry, tables
+from counterpoise import __version__, readers, records, registry
 from counterpoise.errors import UserError
-from counterpoise.plan import RESULTS, Plan
+from counterpoise.judging import results
+from counterpoise.planning.plan import RESULTS, Plan
 from counterpoise.records import Json
 from counterpoise.report import page, words
 
@@ -72,8 +73,8 @@ def _write(plan: Plan, study: Json, folder: Path, *, whole: bool) -> Path:
     from counterpoise.report import study_page
 
     with records.job(folder, {"stage": "report", "cell": study["report"]}, {}):
-        found = tables.rows(plan, study)
-        table = tables.measurements(found, study)
+        found = results.rows(plan, study)
+        table = results.measurements(found, study)
         document = judge(plan, study, found, table)
         if whole and (lacking := [gap for gap in document["gaps"] if gap["status"] == "missing"]):
             first = " ".join(lacking[0][key] for key in ("stage", "cell", "seeds"))
@@ -85,11 +86,11 @@ def _write(plan: Plan, study: Json, folder: Path, *, whole: bool) -> Path:
     return folder / "index.html"
 
 
-def judge(plan: Plan, study: Json, found: list[tables.Row], table: pd.DataFrame) -> Json:
+def judge(plan: Plan, study: Json, found: list[results.Row], table: pd.DataFrame) -> Json:
     """Return what `claims.json` holds: the verdict of every claim, what it rests on, and where that came from."""
-    from counterpoise import verdicts
-    from counterpoise.claims import parse_claims
-    from counterpoise.measuring import Resampling
+    from counterpoise.judging import verdicts
+    from counterpoise.judging.claims import parse_claims
+    from counterpoise.judging.effects import Resampling
     from counterpoise.report import summaries
 
     recipes = [entry["recipe"] for entry in study["entries"]]
@@ -98,13 +99,13 @@ def judge(plan: Plan, study: Json, found: list[tables.Row], table: pd.DataFrame)
     overlap = max(getattr(split, "overlap", 0.0) for split in splits)  # of several the least sure of itself
     resampling = Resampling(folds.pop() if len(folds) == 1 else 1, overlap)
     gate = summaries.gate(table, study)
-    settings, switches = _settings(study, found), tables.switches(found, study)
+    settings, switches = _settings(study, found), results.switches(found, study)
 
     def judged(kind: str, family_size: int, gate: Json | None) -> list[Json]:
         parsed = parse_claims(
             study[kind],
             cases=study["cases"],
-            factors=tables.factors(study),
+            factors=results.factors(study),
             metrics=words.METRICS,
             primary=study["primary"],
             where=f"config/studies/{study['name']}.yaml, {kind}",
@@ -138,9 +139,9 @@ def judge(plan: Plan, study: Json, found: list[tables.Row], table: pd.DataFrame)
         "gate": gate,
         "claims": [row | {"key": row["key"] or key_of(study)} for row in judged("claims", study["family"], gate)],
         "controls": judged("controls", max(1, len(study["controls"])), None),
-        "gaps": tables.gaps(found),
-        "diverged": tables.diverged(found),
-        "provenance": tables.provenance(found),
+        "gaps": results.gaps(found),
+        "diverged": results.diverged(found),
+        "provenance": results.provenance(found),
     }
 
 
@@ -149,7 +150,7 @@ def key_of(study: Json) -> str:
     return str(study["name"].split("_", 1)[0])
 
 
-def _settings(study: Json, found: list[tables.Row]) -> dict[str, str]:
+def _settings(study: Json, found: list[results.Row]) -> dict[str, str]:
     """Return data, model, counts and budget in words, for the sentence of every verdict."""
     recipes = [entry["recipe"] for entry in study["entries"]]
     names = dict.fromkeys(recipe["data"]["name"] for recipe in recipes)
@@ -162,7 +163,7 @@ def _settings(study: Json, found: list[tables.Row]) -> dict[str, str]:
                 " × ".join(map(str, meta["shape"][1:])) if meta["kind"] == "image" else f"{meta['shape'][0]} features"
             )
             shapes[meta["name"]] = f" ({size})"
-    counts = tables.class_counts(found, study)["design"].tolist()
+    counts = results.class_counts(found, study)["design"].tolist()
     images = f"{max(counts):,} to {min(counts):,} training examples a class" if counts else "counts unknown"
     trained = [r for r in recipes if not getattr(registry.method("models", r["model"]["name"]), "classical", False)]
     steps = [

@@ -25,8 +25,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from counterpoise import readers, records, registry, streams
+from counterpoise.data.rank import rank
 from counterpoise.errors import ImpossibleCell, UserError, nearest
-from counterpoise.splits._rank import rank
 
 SCHEMA = pa.schema([("seed", pa.int32()), ("part", pa.string()), ("id", pa.int64()), ("label", pa.int64())])
 

@@ -1,0 +1,393 @@
+"""Training: one visible loop over phases.
+
+A `Phase` says what is trained, on which sampler, with which loss and schedule, for how many steps; its task says what
+a step minimises. Nothing here knows a method by name. Every random stream derives from (stage, purpose, seed,
+epoch or step), so the state of a run is the network, the optimiser and the step, and a resumed run continues to
+the byte.
+
+Legend: B batch, C classes, N rows of the training sample, V rows of the validation part.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from counterpoise import registry, streams
+from counterpoise.data.samples import Sample, as_tensor
+from counterpoise.errors import UserError
+from counterpoise.methods.pretraining.supervised import scores
+from counterpoise.scoring import metrics
+from counterpoise.training import checkpoints, progress
+from counterpoise.training.network import Net
+from counterpoise.training.progress import State, Taken
+
+ROWS = 20  # of history in a phase
+CHECKPOINT_SECONDS = float(os.environ.get("COUNTERPOISE_CHECKPOINT_SECONDS", "20"))
+
+
+def one_thread() -> None:
+    """Hold torch to one thread and to deterministic algorithms: jobs run side by side, not threads."""
+    torch.set_num_threads(1)
+    # What `use_deterministic_algorithms` sets, without its import of the compiler, which is a second of each job.
+    torch.set_deterministic_debug_mode("error")
+    # Not also every new tensor filled with NaN, which is for finding faults; 3 % of a LeNet's step.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """What is trained, with what, and for how long."""
+
+    steps: int
+    batch_size: int
+    task: Any
+    sampler: Any
+    loss: Any
+    augmentation: Any
+    optimizer: Any
+    schedule: Any
+    mixing: Any = None
+    ensemble: Any = None
+    snapshots: int = 0
+    validates: bool = True
+    """Whether the history says how the network does in validation; not where its head is only made after training."""
+    head_only: bool = False
+    first: int = 0
+    """Where this phase begins in a run of `total` steps whose schedule and optimiser go on across phases."""
+    total: int | None = None
+    """Steps of that run; this phase's own where it is None."""
+    class_weights: Callable[[Tensor], Tensor] | None = None
+    """counts_C -> the weight of each class, for a loss that takes `class_weights_C`."""
+    project: Callable[[Net], None] | None = None
+    """What is done to the network after each step."""
+
+
+class Batches:
+    """A sampler's epochs, one after the other, cut into full batches; any step can be asked for."""
+
+    def __init__(self, sampler: Any, size: int, steps: int, labels_N: Tensor, streams_of: tuple[str, str, int]) -> None:
+        """`streams_of` is (stage, what tells these batches from others of the run, seed)."""
+        self.sampler, self.labels, self.size = sampler, labels_N.cpu(), size
+        self.device = labels_N.device
+        self.stage, self.suffix, self.seed = streams_of
+        if size % (multiple := getattr(sampler, "multiple", 1)):
+            raise UserError(f"batch_size {size} does not hold whole episodes: give a multiple of {multiple}")
+        self.epochs, self.held = 1.0, (-1, torch.empty(0, dtype=torch.long))
+        self.length = len(self.epoch(0))
+        self.epochs, self.held = steps * size / self.length, (-1, self.held[1])
+
+    def epoch(self, number: int) -> Tensor:
+        """Return the positions of one epoch."""
+        if self.held[0] != number:
+            fixed = streams.torch_generator(self.stage, f"sampler-{self.suffix}", self.seed)
+            shuffle = streams.torch_generator(self.stage, f"order-{self.suffix}", self.seed, number)
+            drawn = self.sampler.draw(self.labels, epoch=number, epochs=self.epochs, fixed=fixed, shuffle=shuffle)
+            self.held = (number, drawn.to(self.device, non_blocking=True))
+        return self.held[1]
+
+    def step(self, step: int) -> Tensor:
+        """Return the positions of one batch of exactly `size`."""
+        first, last, parts = step * self.size, (step + 1) * self.size, []
+        while first < last:
+            number, offset = divmod(first, self.length)
+            parts.append(self.epoch(number)[offset : offset + last - first])
+            first += len(parts[-1])
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+@dataclass
+class Step:
+    """One gradient step, as a task sees it. Asking twice gives the same: a step may be evaluated more than once."""
+
+    net: Net
+    phase: Phase
+    sample: Sample
+    counts_C: Tensor
+    class_weights_C: Tensor | None
+    number: int
+    """Steps of this phase before this one."""
+    images_B: Tensor
+    """Raw inputs; `inputs_B` are augmented and standardised."""
+    labels_B: Tensor
+    stream: Callable[[str], torch.Generator]
+    """purpose -> a generator of this step, always from its beginning."""
+    others: tuple[Tensor, Tensor] | None = None
+    """Raw inputs and labels that mixing's own sampler drew."""
+    unlabelled_B: Tensor | None = None
+    """Raw inputs whose labels are hidden."""
+    validation: tuple[Tensor, Tensor] | None = None
+    """Raw inputs and labels of the validation part, for tasks that are defined on it."""
+    targets_BK: Tensor | None = None
+    """Of a regression the target, and what the loss made of all targets."""
+
+    def noise(self, labels_B: Tensor) -> Tensor:
+        """Return what the loss draws for a batch of labels."""
+        return self.phase.loss.draw(labels_B, self.counts_C, self.stream("noise"))
+
+    @property
+    def progress(self) -> float:
+        """Return the share of the run's steps that are done."""
+        return (self.phase.first + self.number) / (self.phase.total or self.phase.steps)
+
+    def augmented(self, images: Tensor, purpose: str = "augmentation") -> Tensor:
+        """Return images as the network takes them in training."""
+        return self.sample.standardise(self.phase.augmentation(images, self.stream(purpose)))
+
+    @cached_property
+    def inputs_B(self) -> Tensor:
+        """Return this batch as the network takes it."""
+        return self.augmented(self.images_B)
+
+
+def _objective(step: Step, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Return the loss of a step and its right answers, on the batch or on some rows of it."""
+    task = step.phase.task
+    if hasattr(task, "objective"):
+        return task.objective(step, rows)
+    images, labels = (step.images_B, step.labels_B) if rows is None else (step.images_B[rows], step.labels_B[rows])
+    inputs, targets = task.prepare(images, labels, step.phase.augmentation, step.stream("augmentation"))
+    return task.loss(step.net(step.sample.standardise(inputs)), targets, step.phase.loss, step.counts_C)
+
+
+def add_extra(net: Net, phases: list[Phase], stage: str, seed: int) -> None:
+    """Give the network the module of the first task or loss that has one, initialised from the seed."""
+    for part in (part for phase in phases for part in (phase.task, phase.loss)):
+        if hasattr(part, "module"):
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(streams.key(stage, "extra", seed))
+                net.extra = part.module(net.features, net.classes).to(net.device)
+            # A task may keep a copy of the network as training finds it.
+            getattr(net.extra, "open", lambda net: None)(net)
+            return
+
+
+@dataclass
+class Run:
+    """One seed, ready to be trained."""
+
+    net: Net
+    phases: list[Phase]
+    sample: Sample
+    counts_C: Tensor
+    stage: str
+    seed: int
+    hooks: dict[str, Any] = field(default_factory=dict)
+    """`snapshot(step)` is called where a phase asks for it, `validate() -> float | None` for the history;
+    `unlabelled` (Sample | None) and `validation` (inputs and labels | None) are what tasks may read."""
+
+    def hook(self, name: str, *given: Any) -> Any:
+        """Call a hook, if there is one."""
+        return self.hooks[name](*given) if name in self.hooks else None
+
+    def validate(self, phase: Phase) -> float | None:
+        """Return balanced accuracy in validation, for the history."""
+        return self.hook("validate") if phase.validates else None
+
+
+def snapshot_steps(phases: list[Phase]) -> set[int]:
+    """Return the steps of the whole run after which test predictions are kept."""
+    asked, steps = phases[0].snapshots, sum(phase.steps for phase in phases)
+    return {steps * (i + 1) // (asked + 1) for i in range(asked)} - {0}
+
+
+def train(
+    run: Run,
+    *,
+    resume: tuple[checkpoints.Tensors, dict[str, Any]] | None,
+    save: Callable[[checkpoints.Tensors, dict[str, Any]], None],
+    log: Callable[[dict[str, Any], int], None],
+) -> State:
+    """Train `run.net` in place through all phases and return the final state.
+
+    `save(tensors, state)` is called every CHECKPOINT_SECONDS, `log(row, phase number)` ROWS times in a phase.
+    A loss that is not finite ends the run with `state.diverged` set.
+    """
+    net, phases, sample, counts_C, stage, seed = run.net, run.phases, run.sample, run.counts_C, run.stage, run.seed
+    unlabelled, snapshots = run.hooks.get("unlabelled"), snapshot_steps(phases)
+    state, optimizer_state = State(seen=[0] * len(counts_C)), {}
+    if resume:
+        tensors, meta = resume
+        state = State(**meta)
+        checkpoints.fill(net, "net.", tensors, "checkpoint")
+        optimizer_state = {k: v for k, v in tensors.items() if k.startswith("optimizer.")}
+    began = time.monotonic() - state.seconds
+    saved_at, waits_for_nothing = state.seconds, sample.device.type == "cpu"
+    for number, phase in enumerate(phases):
+        if number < state.phase:
+            continue
+        net.encoder.requires_grad_(not phase.head_only)
+        named = {name: p for name, p in net.named_parameters() if p.requires_grad}
+        optimizer, parameters = optimizer_over(named, phase), list(named.values())
+        _restore(optimizer, parameters, optimizer_state)
+        batches = _batches(phase, sample, unlabelled, (stage, seed, number))
+        weights_C = phase.class_weights(counts_C) if phase.class_weights else None
+        length, before = phase.total or phase.steps, sum(p.steps for p in phases[:number])
+        every = max(1, phase.steps // ROWS)
+        bar = tqdm(desc=f"{stage} seed {seed}", initial=state.step, total=phase.steps, unit="step", disable=None)
+        _train_mode(net, phase)
+        pending: list[Taken] = []
+        while state.step < phase.steps:
+            lr = phase.optimizer.lr * phase.schedule.factor(phase.first + state.step, length)
+            for group in optimizer.param_groups:
+                group["lr"] = lr * group.get("multiple", 1.0)
+                group["progress"] = (phase.first + state.step) / length
+
+            if sample.device.type == "cuda":
+                torch.compiler.cudagraph_mark_step_begin()
+            positions = batches["own"].step(state.step)
+            images, labels = sample.batch(positions)
+            step = Step(
+                net, phase, sample, counts_C, weights_C, state.step, images, labels,
+                stream=partial(_stream, stage, number, seed, state.step),
+                others=sample.batch(batches["others"].step(state.step)) if "others" in batches else None,
+                unlabelled_B=unlabelled.batch(batches["unlabelled"].step(state.step))[0]
+                if unlabelled and "unlabelled" in batches else None,
+                validation=run.hooks.get("validation"),
+                targets_BK=sample.targets_at(positions),
+            )  # fmt: skip
+            for p in parameters:  # as `zero_grad`, whose bookkeeping takes 6 % of a small network's step
+                p.grad = None
+            if hasattr(phase.optimizer, "gradients"):
+                loss, hits = phase.optimizer.gradients(partial(_objective, step), parameters, labels, counts_C)
+            else:
+                loss, hits = _objective(step)
+                loss.backward()
+            optimizer.step()
+            if phase.project:
+                phase.project(net)
+
+            state.step += 1
+            epoch = state.step * phase.batch_size / batches["own"].length
+            pending.append(Taken(state.step, epoch, lr, loss.detach(), hits, labels))
+            bar.update()
+            is_row = state.step % every == 0 or state.step == phase.steps
+            is_snapshot = before + state.step in snapshots
+            if is_row or is_snapshot or time.monotonic() - began - saved_at >= CHECKPOINT_SECONDS or waits_for_nothing:
+                progress.read(pending, state)
+                if state.diverged:
+                    bar.close()
+                    return state
+            if is_row:
+                made = progress.row(state, stage, seed, number, epoch, lr, every, phase, run.validate(phase))
+                told: dict[str, Any] = getattr(net.extra, "record", dict)()
+                log(made | told | at_switch(run, number, state.step), number)
+                _train_mode(net, phase)
+                state.loss_sum, state.hits = 0.0, 0
+            if is_snapshot:
+                run.hook("snapshot", before + state.step)
+                _train_mode(net, phase)
+            state.seconds = time.monotonic() - began
+            if state.seconds - saved_at >= CHECKPOINT_SECONDS and not pending:
+                save(_tensors(net, optimizer, parameters), vars(state))
+                saved_at = state.seconds
+        bar.close()
+        if hasattr(phase.optimizer, "finish"):
+            phase.optimizer.finish(optimizer)
+        if number + 1 < len(phases):
+            carried = phases[number + 1].first > 0
+            optimizer_state = _tensors(net, optimizer, parameters, "optimizer.") if carried else {}
+            state.phase, state.step = number + 1, 0
+    return state
+
+
+def _stream(stage: str, number: int, seed: int, step: int, purpose: str) -> torch.Generator:
+    return streams.torch_generator(stage, f"{purpose}-{number}", seed, step)
+
+
+def _train_mode(net: Net, phase: Phase) -> None:
+    """Switch to training, but leave what a frozen encoder has learned of its inputs as it is."""
+    net.train()
+    if phase.head_only:
+        net.encoder.eval()
+
+
+def _batches(phase: Phase, sample: Sample, unlabelled: Sample | None, key: tuple[str, int, int]) -> dict[str, Batches]:
+    """Return the batches of labelled rows, of mixing's partners, and of unlabelled rows, as far as a phase has them."""
+    stage, seed, number = key
+    steps, found = (phase.batch_size, phase.steps), {}
+    found["own"] = Batches(phase.sampler, *steps, drawn_by(phase.sampler, sample), (stage, str(number), seed))
+    if hasattr(phase.mixing, "partners"):
+        found["others"] = Batches(phase.mixing.partners(), *steps, sample.labels, (stage, f"{number}-partners", seed))
+    if unlabelled is not None and (ratio := getattr(phase.task, "unlabelled_ratio", 0)):
+        size, key_of = ratio * phase.batch_size, (stage, f"{number}-unlabelled", seed)
+        plain = registry.build("samplers", {"name": "none"})
+        found["unlabelled"] = Batches(plain, size, phase.steps, unlabelled.labels, key_of)
+    return found
+
+
+def drawn_by(sampler: Any, sample: Sample) -> Tensor:
+    """Return what a sampler draws by: labels, or the targets of a regression."""
+    if getattr(sampler, "by_target", False) and sample.targets is not None:
+        return sample.targets[:, 0]
+    return sample.labels
+
+
+def optimizer_over(parameters: dict[str, nn.Parameter], phase: Phase) -> torch.optim.Optimizer:
+    """Return the phase's optimiser over named parameters; those of `extra` have their own rate and no decay."""
+    own = [p for name, p in parameters.items() if not name.startswith("extra.")]
+    extra = [p for name, p in parameters.items() if name.startswith("extra.")]
+    if not extra:
+        return phase.optimizer.build(own)
+    multiple = getattr(phase.task, "extra_lr", getattr(phase.loss, "extra_lr", 1.0))
+    return phase.optimizer.build([{"params": own}, {"params": extra, "weight_decay": 0.0, "multiple": multiple}])
+
+
+@torch.no_grad()
+def at_switch(run: Run, number: int, step: int) -> dict[str, float]:
+    """Return the tail's recall on its own training rows, at the end of a phase after which training goes on otherwise.
+
+    That is a phase that another one follows, or pretraining whose head is handed on. Nothing elsewhere.
+    """
+    phase = run.phases[number]
+    handed_on = run.stage == "pretrain" and getattr(phase.task, "transfers_head", False)
+    if step < phase.steps or not (handed_on or number + 1 < len(run.phases)):
+        return {}
+    recalls = []
+    run.net.eval()
+    for c in metrics.groups(run.counts_C.int().tolist())["few"]:
+        own = (run.sample.labels == c).nonzero().flatten()
+        if len(own):
+            images, _ = run.sample.batch(own)
+            parts = [scores(phase.loss, run.net(run.sample.standardise(part))) for part in images.split(2048)]
+            logits = torch.cat(parts) if phase.ensemble is None else phase.ensemble.combine(torch.cat(parts))
+            recalls.append(float((logits.argmax(1) == c).double().mean()))
+    return {"tail_recall": sum(recalls) / len(recalls)} if recalls else {}
+
+
+def _tensors(
+    net: Net, optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], prefix: str = ""
+) -> checkpoints.Tensors:
+    """Return what a resumed run starts from, or the part of it whose names begin with `prefix`."""
+    tensors = {f"net.{name}": value for name, value in net.state_dict().items()}
+    for i, p in enumerate(parameters):
+        for name, value in optimizer.state[p].items():
+            if isinstance(value, Tensor):
+                tensors[f"optimizer.{i}.{name}"] = value
+    return {name: value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _restore(optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], tensors: checkpoints.Tensors) -> None:
+    for key, value in tensors.items():
+        _, i, name = key.split(".", 2)
+        p = parameters[int(i)]  # a count stays with the host, where torch's optimisers read it
+        optimizer.state[p][name] = value.to(p.device, copy=True) if value.ndim else value.clone()  # else it is mapped
+
+
+@torch.no_grad()
+def predict(net: Net, sample: Sample, x: np.ndarray, ids: np.ndarray, size: int = 2048) -> Tensor:
+    """Return the network's outputs for the rows `ids` of `x`, in batches, without augmentation, on the CPU."""
+    net.eval()
+    raw, rows = as_tensor(x), torch.from_numpy(ids)
+    moved = (raw[part].to(sample.device, non_blocking=True).float() for part in rows.split(size))
+    parts = [net(sample.standardise(images)) for images in moved]
+    return torch.cat(parts).cpu() if parts else torch.empty(0, 0)
