@@ -36,8 +36,8 @@ def ours(size: int) -> Callable[[], Any]:
     import torch
 
     from counterpoise import registry
-    from counterpoise.methods.rebalancing import Evidence
     from counterpoise.scoring import metrics
+    from counterpoise.scoring.evidence import Evidence
 
     labels_N, logits_NC = predictions(size)
     counts_C = torch.arange(CLASSES, 0, -1)

@@ -37,8 +37,8 @@ def measured(rows: int, classes: int) -> Callable[[], Any]:
     """Return all metrics of predictions."""
     import torch
 
-    from counterpoise.methods.rebalancing import Scores
     from counterpoise.scoring import metrics
+    from counterpoise.scoring.evidence import Scores
 
     labels_N = torch.arange(rows) % classes
     draw = torch.randn(rows, classes, generator=torch.Generator().manual_seed(0), dtype=torch.float64)

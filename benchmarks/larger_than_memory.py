@@ -17,6 +17,7 @@ import psutil
 
 from benchmarks.harness import Fresh, Json, Once, Options, Target, compare, main
 from benchmarks.sides import Side
+from counterpoise.training import phases
 
 SHAPE, CLASSES, SMALL = (3, 32, 32), 10, 50_000
 
@@ -36,9 +37,9 @@ def steps(path: str, rows: int, number: int) -> Side:
     sgd, constant, sampler, loss = (registry.build(kind, {"name": name}) for kind, name in methods.items())
     task = registry.build("pretraining", {"name": "supervised"})
     augmentation = registry.build("augmentation", {"name": "crop_flip"})
-    phase = loop.Phase(number, 128, task, sampler, loss, augmentation, sgd, constant)
+    phase = phases.Phase(number, 128, task, sampler, loss, augmentation, sgd, constant)
     model, head = (registry.build(kind, {"name": name}) for kind, name in (("models", "lenet5"), ("heads", "linear")))
-    run = loop.Run(
+    run = phases.Run(
         network.build(model, head, SHAPE, CLASSES, seed=0), [phase], sample, torch.full((CLASSES,), rows / CLASSES),
         "finetune", 0,
     )  # fmt: skip

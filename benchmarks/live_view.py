@@ -20,7 +20,10 @@ from benchmarks.harness import Command, Json, Options, Target, compare, main
 from benchmarks.sides import ROOT, Once
 
 STUDY = "size_made.full"
-FOLLOW = f"import sys; from counterpoise.planning import plan; from counterpoise.tracking import store as track; sys.exit(track.follow(plan.read(), sys.argv[1], ['{STUDY}']))"
+FOLLOW = (
+    "import sys; from counterpoise.planning import plan; from counterpoise.tracking import store; "
+    f"sys.exit(store.follow(plan.read(), sys.argv[1], ['{STUDY}']))"
+)
 STARTED = 8.0  # seconds in which the process has imported MLflow and made its store, and writes
 
 

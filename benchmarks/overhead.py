@@ -25,8 +25,14 @@ from benchmarks.sides import ROOT, Once
 
 CORES = 2
 PARTS = ("Snakefile", "rules", "envs", "workflow", "profiles", "config")
-PLAN = "from counterpoise.checking import preflight; from counterpoise.planning import study; preflight.checked_plan(study.settings())"
-IMPORT = "import importlib; from counterpoise.jobs import forkserver as warm; [importlib.import_module(name) for name in warm.IMPORTED]"
+PLAN = (
+    "from counterpoise.checking import preflight; from counterpoise.planning import study; "
+    "preflight.checked_plan(study.settings())"
+)
+IMPORT = (
+    "import importlib; from counterpoise.jobs import forkserver; "
+    "[importlib.import_module(name) for name in forkserver.IMPORTED]"
+)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import torch
 from benchmarks.harness import Json, Options, Target, compare, main
 from counterpoise import registry
 from counterpoise.training import loop as train
-from counterpoise.training import network, stacked
+from counterpoise.training import network, phases, stacked
 from counterpoise.training.partial import Partial
 
 CASES = {  # name: shape of an image, rows, augmentation
@@ -27,12 +27,12 @@ CASES = {  # name: shape of an image, rows, augmentation
 AIMS = {10: 2.0, 32: 3.0}
 
 
-def runs(name: str, seeds: int, steps: int) -> list[train.Run]:
+def runs(name: str, seeds: int, steps: int) -> list[phases.Run]:
     """Return the runs of a block."""
     shape, rows, augmentation = CASES[name]
     random = np.random.default_rng(0)
     x, y = random.integers(0, 256, (rows, *shape), dtype=np.uint8), np.arange(rows) % 10
-    phase = train.Phase(
+    phase = phases.Phase(
         steps=steps,
         batch_size=64,
         task=registry.build("pretraining", {"name": "supervised"}),
@@ -49,7 +49,7 @@ def runs(name: str, seeds: int, steps: int) -> list[train.Run]:
         ids = np.random.default_rng(seed).permutation(rows)
         sample = train.Sample(x, ids, y[ids], [120.0], [60.0])
         net = network.build(model, registry.build("heads", {"name": "linear"}), shape, 10, seed)
-        made.append(train.Run(net, [phase], sample, torch.full((10,), rows / 10), "finetune", seed))
+        made.append(phases.Run(net, [phase], sample, torch.full((10,), rows / 10), "finetune", seed))
     return made
 
 

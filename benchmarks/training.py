@@ -30,7 +30,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.harness import Json, Options, Target, compare, main, once, value
 from counterpoise import registry
 from counterpoise.data.samples import Sample
-from counterpoise.training import loop, network, precision
+from counterpoise.training import loop, network, phases, precision
 
 CUDA = torch.Tensor.cuda
 CASES = {  # name: model, shape of an image, images, batch, steps of a call (quick: a quarter)
@@ -70,7 +70,7 @@ class Case:
         torch.set_num_threads(self.threads)
         mean, std = [120.0] * self.shape[0], [60.0] * self.shape[0]
         sample = Sample(self.x, np.arange(self.rows), self.y, mean, std, self.layout, self.device)
-        phase = loop.Phase(
+        phase = phases.Phase(
             steps=self.steps,
             batch_size=self.batch,
             task=registry.build("pretraining", {"name": "supervised"}),
@@ -83,7 +83,7 @@ class Case:
         counts_C = torch.bincount(torch.from_numpy(self.y), minlength=10).float().to(self.device)
         net = self.net().to(self.device)
         precision.quicken(net, {"precision": "float32", "compile": "off"} | self.says)
-        run = loop.Run(net, [phase], sample, counts_C, "finetune", 0)
+        run = phases.Run(net, [phase], sample, counts_C, "finetune", 0)
         loop.train(run, resume=None, save=lambda tensors, state: None, log=lambda row, phase: None)
 
     def peers(self, peer: ModuleType) -> None:

@@ -7,10 +7,16 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
+import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from counterpoise.errors import UserError, nearest
+from counterpoise.errors import UserError, nearest, told_of
+
+# One thread for each job: jobs run side by side. Set before any numeric library is loaded.
+for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ[variable] = "1"
 
 Arguments = Callable[[argparse.ArgumentParser], None]
 
@@ -21,6 +27,34 @@ STAGES = {
     "finetune": "train the classifier and keep its predictions",
     "evaluate": "correct predictions and measure them",
 }
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; a fault of the user's is one line on stderr and exit code 2, one of the machine's 1."""
+    try:
+        try:
+            return parse(arguments)
+        finally:
+            if sys.stdout:  # here, where a reader that has gone can still be answered
+                sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains when it ends
+        return 0  # the reader of our output has gone, e.g. `counterpoise plan | head`
+    except (UserError, OSError) as error:
+        line, code = told_of(error)
+        print(line, file=sys.stderr)
+        return code
+    except KeyboardInterrupt:
+        return stopped(sys.argv[1:] if arguments is None else arguments)
+
+
+def stopped(words: list[str]) -> int:
+    """Return the exit code of a command that was stopped, and say so."""
+    from counterpoise import stopping
+
+    if not os.environ.get("COUNTERPOISE_PARENT"):  # Snakemake says it for what it has started
+        print(stopping.SAID if words[:1] == ["run"] else "stopped", file=sys.stderr)
+    return stopping.STOPPED
 
 
 def parse(arguments: list[str] | None) -> int:
@@ -145,9 +179,9 @@ def parser() -> argparse.ArgumentParser:
         "hash",
         "commands.hash:hash_data",
         "print what the file of a data set must contain",
-        "Read a data set of counterpoise/methods/datasets/ and print its shape, the examples of each class, the data hash and\n"
-        "the checksums of its files, ready to be pasted into its file. Files that are nowhere are downloaded.\n"
-        "Exit code 1 where the file differs.",
+        "Read a data set of counterpoise/methods/datasets/ and print its shape, the examples of each class, the\n"
+        "data hash and the checksums of its files, ready to be pasted into its file. Files that are nowhere are\n"
+        "downloaded. Exit code 1 where the file differs.",
         "counterpoise hash digits",
         _data_set,
     )

@@ -86,7 +86,7 @@ MEASURED = ("shape", "train_counts", "data_hash", "files")  # what `counterpoise
 
 def check(kind: str, name: str, cls: type[Any] | None) -> None:
     """Raise UserError naming the first attribute that a method lacks, or whose value is wrong."""
-    where = f"counterpoise/{kind}/{name}.py"
+    where = f"counterpoise/methods/{kind}/{name}.py"
     if cls is None:
         raise UserError(f"{where}: expected a class `Method`")
     if not (dataclasses.is_dataclass(cls) and cls.__dataclass_params__.frozen):  # type: ignore[attr-defined]

@@ -11,7 +11,7 @@ import os
 
 import torch
 
-from counterpoise import cards
+from counterpoise import gpu_locks
 from counterpoise.errors import UserError
 
 VARIABLE = "COUNTERPOISE_DEVICE"
@@ -27,7 +27,7 @@ def choose() -> torch.device:
     if wanted not in ("auto", "cpu", "cuda"):
         raise UserError(f"{VARIABLE}: expected auto, cpu or cuda; found '{wanted}'")
     if wanted != "cpu" and torch.version.cuda:
-        cards.take(cards.count())  # before torch asks for a device, or it would see all cards for good
+        gpu_locks.take(gpu_locks.count())  # before torch asks for a device, or it would see all cards for good
         if torch.cuda.is_available():
             _as_on_a_cpu()
             return torch.device("cuda")

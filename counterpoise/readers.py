@@ -178,9 +178,10 @@ def read(path: Path) -> None:
     elif path.suffix == ".npy":
         read_array(path)
     elif path.suffix == ".safetensors":
-        from counterpoise.training import checkpoints
+        from safetensors import safe_open
 
-        checkpoints.load(path)
+        with naming(path), safe_open(path, framework="np") as file:
+            require(path, json.loads((file.metadata() or {}).get("counterpoise", "{}")), {})
 
 
 def require(path: Path, value: Any, shape: Any) -> None:

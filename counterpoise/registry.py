@@ -1,4 +1,4 @@
-"""A method is a file: `counterpoise/<kind>/<name>.py` defines `Method`, and its file name is its name.
+"""A method is a file: `counterpoise/methods/<kind>/<name>.py` defines `Method`, and its file name is its name.
 
 No decorators and nothing to register: adding a method is adding a file.
 """
@@ -39,13 +39,13 @@ KINDS = (
 @cache
 def names(kind: str) -> tuple[str, ...]:
     """Return the names of all methods of a kind, sorted."""
-    folder = Path(__file__).parent / kind
+    folder = Path(__file__).parent / "methods" / kind
     return tuple(sorted(m.name for m in pkgutil.iter_modules([str(folder)]) if not m.name.startswith("_")))
 
 
 @cache
 def method(kind: str, name: str) -> type[Any]:
-    """Return the `Method` class of `counterpoise/<kind>/<name>.py`.
+    """Return the `Method` class of `counterpoise/methods/<kind>/<name>.py`.
 
     Raises UserError for an unknown name, and for a class that lacks what its kind needs.
     """
@@ -58,7 +58,7 @@ def unchecked(kind: str, name: str) -> Any:
     """Return the `Method` class of a file as it is, None if there is none; raise UserError for an unknown name."""
     if name not in names(kind):
         raise UserError(f"unknown {kind} method '{name}'{nearest(name, names(kind), f'`counterpoise names {kind}`')}")
-    return getattr(importlib.import_module(f"counterpoise.{kind}.{name}"), "Method", None)
+    return getattr(importlib.import_module(f"counterpoise.methods.{kind}.{name}"), "Method", None)
 
 
 def build(kind: str, spec: dict[str, Any]) -> Any:

@@ -3,9 +3,12 @@ import os
 import subprocess
 import sys
 
-from counterpoise import plan as planning
-from counterpoise import preflight, status, stopping, study
+from counterpoise import stopping
+from counterpoise.checking import preflight
 from counterpoise.errors import UserError, told_of
+from counterpoise.jobs import status
+from counterpoise.planning import plan as planning
+from counterpoise.planning import study
 
 if workflow.is_main_process:
     stopping.stop_workflow_at_signals()

@@ -30,11 +30,12 @@ import torch
 from counterpoise import registry
 from counterpoise.data.columns import Column
 from counterpoise.errors import nearest
-from counterpoise.methods.rebalancing import Evidence
 from counterpoise.planning.plan import VERSIONS
+from counterpoise.scoring.evidence import Evidence
 from counterpoise.training import loop
 from counterpoise.training.network import Net
 from counterpoise.training.network import build as build_network
+from counterpoise.training.phases import Phase, Run
 from tests.other_rounding import other_rounding, rounded
 
 FOLDER = Path(__file__).parent / "goldens"
@@ -211,7 +212,7 @@ def trained(
     described = {role: part[role] for role in roles} | {"ensemble": part["ensemble"] if experts > 1 else None}
     net.to(DEVICE)
     strategy, counts = part["strategy"], torch.tensor(COUNTS, dtype=torch.float64).to(DEVICE)
-    phases = strategy.phases(loop.Phase(steps=STEPS, batch_size=BATCH, **described))
+    phases = strategy.phases(Phase(steps=STEPS, batch_size=BATCH, **described))
     if hasattr(strategy, "open"):
         strategy.open(net, sample, counts)
     loop.add_extra(net, phases, "train", 0)
@@ -219,7 +220,7 @@ def trained(
     stage = "pretrain" if "task" in changes and kind_of_task == "pretraining" else "finetune"
     hooks = {"unlabelled": sample, "validation": (sample.raw[::3], sample.labels[::3])}
     state = loop.train(
-        loop.Run(net, phases, sample, counts, stage, 0, hooks),
+        Run(net, phases, sample, counts, stage, 0, hooks),
         resume=None,
         save=lambda tensors, held: None,
         log=lambda row, number: history.append(row),

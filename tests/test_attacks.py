@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from counterpoise import records, registry, streams
-from counterpoise.stages import evaluate
+from counterpoise.scoring import evaluation
 from counterpoise.training import attacks
 
 SIZE = {"epsilon": 6.0, "step_size": 2.5, "steps": 8}
@@ -147,8 +147,8 @@ def test_the_attacked_part_is_measured_and_a_diverged_seed_is_at_chance_on_it(pr
         finetune={**SHORT, "steps": 300, "optimizer": {"name": "sgd", "lr": 0.05}},
     )
     for case in ("hit", "wild"):
-        predicted = evaluate.read(p.folder(case, "finetune") / "predictions.parquet")
-        table, _ = evaluate.evaluate(*predicted, registry.build("rebalancing", {"name": "none"}))
+        predicted = evaluation.read(p.folder(case, "finetune") / "predictions.parquet")
+        table, _ = evaluation.evaluate(*predicted, registry.build("rebalancing", {"name": "none"}))
         rows = table[(table.metric == "balanced_accuracy") & (table.selection == "last")]
         recall = rows.set_index(["seed", "split"]).value
         for seed in (0, 1):

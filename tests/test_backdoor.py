@@ -13,8 +13,8 @@ from torch.nn import functional as F
 
 from counterpoise import registry
 from counterpoise.errors import UserError
-from counterpoise.methods.rebalancing import Evidence
-from counterpoise.training import loop, network
+from counterpoise.scoring.evidence import Evidence
+from counterpoise.training import loop, network, phases
 
 POOL = torch.arange(4).repeat_interleave(100)  # 100 examples of each of four classes
 
@@ -98,8 +98,8 @@ def test_a_batch_holds_as_many_rows_of_each_expert():
     sampler = build("samplers", "skewed_corpora", largest=10)
     assert sampler.multiple == 3
     with pytest.raises(UserError, match="multiple of 3"):
-        loop.Batches(sampler, 64, 5, POOL, ("pretrain", "0", 0))
-    batches = loop.Batches(sampler, 12, 50, POOL, ("pretrain", "0", 0))
+        phases.Batches(sampler, 64, 5, POOL, ("pretrain", "0", 0))
+    batches = phases.Batches(sampler, 12, 50, POOL, ("pretrain", "0", 0))
     assert len({len(batches.step(i)) for i in range(50)}) == 1
     of_first = torch.cat([batches.step(i)[0::3] for i in range(50)])
     assert len(of_first.unique()) == len(batches.epoch(0)) // 3, "the turns go on over the end of an epoch"
@@ -118,9 +118,9 @@ def pretraining(experts=3, shared=0, mixing="none", loss="cross_entropy"):
     kinds |= {"optimizer": ("optimizers", "sgd"), "schedule": ("schedules", "constant"), "mixing": ("mixing", mixing)}
     parts = {role: build(*method) for role, method in kinds.items()}
     task = build("pretraining", "separate_corpora")
-    phase = loop.Phase(steps=3, batch_size=8, task=task, ensemble=ensemble, **parts)
+    phase = phases.Phase(steps=3, batch_size=8, task=task, ensemble=ensemble, **parts)
     sample = loop.Sample(x.numpy(), np.arange(8), labels.numpy(), np.zeros(6), np.ones(6))
-    step = loop.Step(net, phase, sample, torch.tensor([3.0, 3, 2]), None, 0, x, labels, stream=partial(seeded_for))
+    step = phases.Step(net, phase, sample, torch.tensor([3.0, 3, 2]), None, 0, x, labels, stream=partial(seeded_for))
     return net, step
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import small_project
 
-from counterpoise.__main__ import main
+from counterpoise.cli import main
 from counterpoise.errors import UserError, nearest
 from counterpoise.planning import names, study, tuned
 from counterpoise.planning import plan as planning

@@ -15,7 +15,7 @@ import pytest
 from counterpoise import registry, streams
 from counterpoise.judging import results
 from counterpoise.publishing import bootstrap
-from counterpoise.stages import evaluate
+from counterpoise.scoring import evaluation
 
 SEEDS, COUNTS = [0, 1, 2], [40, 12, 4]
 LABELS = np.repeat([0, 1, 2], [20, 9, 4])
@@ -62,8 +62,8 @@ def study_of(folder, claims, ids=None, seeds=SEEDS):
 def test_what_is_drawn_anew_is_the_effect_that_evaluation_measures(tmp_path, metric):
     study, found = study_of(tmp_path, [{"metric": metric}])
     for entry, blocks in found:
-        measured, _ = evaluate.evaluate(
-            *evaluate.read(blocks["finetune"].folder / "predictions.parquet"),
+        measured, _ = evaluation.evaluate(
+            *evaluation.read(blocks["finetune"].folder / "predictions.parquet"),
             registry.build("rebalancing", entry["recipe"]["evaluate"]["rebalancing"]),
         )
         values = measured[(measured["metric"] == metric) & (measured["split"] == "test")].sort_values("seed")["value"]

@@ -17,13 +17,14 @@ import torch
 from small_project import recipe
 
 from counterpoise import records, registry
-from counterpoise.checking import preflight
+from counterpoise.checking.recipe import check_sample
+from counterpoise.data import draw
 from counterpoise.data import files as data
 from counterpoise.errors import ImpossibleCell, UserError
 from counterpoise.methods.augmentation import crop_flip
 from counterpoise.methods.datasets import _cifar, cifar10, cifar100
 from counterpoise.methods.imbalance import ldam_subset
-from counterpoise.stages import preprocess, sample
+from counterpoise.stages import preprocess
 
 ARCHIVES = {"cifar10": "cifar-10-binary.tar.gz", "cifar100": "cifar-100-binary.tar.gz"}
 FOLDERS = {"cifar10": "cifar-10-batches-bin", "cifar100": "cifar-100-binary"}
@@ -228,7 +229,7 @@ def test_the_subset_is_that_of_the_source_whatever_the_seed(form, classes, size,
     expected = as_the_source_draws(y, form, 1 / factor, rand_number)
     spec = {"name": "ldam_subset", "form": form, "factor": factor, "seed": rand_number}
     for seed in (0, 7):
-        split = sample.draw(recipe(imbalance=spec), y, classes, seed)
+        split = draw.draw(recipe(imbalance=spec), y, classes, seed)
         np.testing.assert_array_equal(split.train_ids, np.sort(expected))
         np.testing.assert_array_equal(split.order, np.arange(classes))
 
@@ -247,7 +248,7 @@ def test_validation_comes_from_the_back_of_the_same_order_and_a_smaller_factor_c
     held = set(range(len(y)))
     for factor in (1, 5, 20):
         spec = {"name": "ldam_subset", "factor": factor, "per_class": 40}
-        split = sample.draw(recipe(imbalance=spec, validation=10), y, 4, seed=0)
+        split = draw.draw(recipe(imbalance=spec, validation=10), y, 4, seed=0)
         assert np.bincount(y[split.val_ids]).tolist() == [10] * 4
         assert not set(split.val_ids) & set(split.train_ids)
         assert set(split.train_ids) < held
@@ -262,7 +263,7 @@ def test_step_has_no_count_for_the_last_of_an_odd_number_of_classes():
 def test_the_plan_is_checked_against_the_class_order_that_sampling_uses():
     given = recipe(data={"name": "cifar10"}, imbalance={"name": "ldam_subset", "factor": 6000.0})
     with pytest.raises(UserError, match=r"here: seed 3: .*class 9 is left empty"):  # drawn, it would be class 8
-        preflight.check_sample(given, [3], "here")
+        check_sample(given, [3], "here")
 
 
 # --- crops

@@ -11,9 +11,10 @@ from numpy.testing import assert_allclose
 from counterpoise import numerals
 from counterpoise.errors import UserError
 from counterpoise.judging import statistics as st
-from counterpoise.judging.claims import UNBOUNDED, bounds, parse_claims
+from counterpoise.judging.claims import parse_claims
 from counterpoise.judging.verdicts import judge
 from counterpoise.scoring import metrics
+from counterpoise.scoring.names import UNBOUNDED, bounds
 
 CASES = ["a", "b", "c", "d"]
 FACTORS = {"imbalance.mu": [0.2, 0.5], "imbalance.rho": [10, 20, 40]}

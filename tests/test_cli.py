@@ -12,8 +12,7 @@ import pytest
 import small_project
 
 from counterpoise import digests, records, stopping
-from counterpoise.__main__ import main
-from counterpoise.cli import parser
+from counterpoise.cli import main, parser
 from counterpoise.jobs import job as jobs
 from counterpoise.jobs import status
 from counterpoise.planning import plan as planning

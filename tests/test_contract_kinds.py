@@ -18,9 +18,10 @@ from counterpoise import registry
 from counterpoise.data import targets
 from counterpoise.data.columns import Column
 from counterpoise.errors import ImpossibleCell, UserError
-from counterpoise.methods.rebalancing import Evidence, Scores
+from counterpoise.scoring.evidence import Evidence, Scores
 from counterpoise.training import loop
 from counterpoise.training.network import build as build_network
+from counterpoise.training.phases import Phase, Step
 
 # What a method cannot do without; whatever is not here must work at its defaults.
 NEEDED = {
@@ -649,10 +650,10 @@ def test_a_strategy_spends_the_steps_it_is_given(name):
     }
     if name == "ride_router":
         kinds["ensemble"] = ("ensembles", "plain_average")
-    given = loop.Phase(steps=90, batch_size=16, **{role: build(*method) for role, method in kinds.items()})
+    given = Phase(steps=90, batch_size=16, **{role: build(*method) for role, method in kinds.items()})
     phases = method.phases(given)
     assert phases
-    assert all(isinstance(phase, loop.Phase) for phase in phases)
+    assert all(isinstance(phase, Phase) for phase in phases)
     assert sum(phase.steps for phase in phases) == 90, "equal gradient steps for every case"
     assert type(method.fresh_head) is bool
     assert phases == method.phases(given)
@@ -673,7 +674,7 @@ LABELLED = {  # training counts of each class and a batch that such a training p
 def semi_step(name, case="three classes", number=50, brightness=255.0, **changed):
     """Return a step of 100 on bright labelled and unlabelled images, and the generators that it was asked for."""
     method, (counts, labels) = build("semi_supervised", name), LABELLED[case]
-    phase = loop.Phase(
+    phase = Phase(
         steps=100,
         batch_size=len(labels),
         task=method,
@@ -690,7 +691,7 @@ def semi_step(name, case="three classes", number=50, brightness=255.0, **changed
     sample = loop.Sample(images.numpy(), np.arange(len(labels)), np.array(labels), [100.0], [50.0])
     seen = images.split([len(labels), len(labels) * method.unlabelled_ratio])
     given = {"unlabelled_B": seen[1], "stream": lambda purpose: seeded(sum(map(ord, purpose)))} | changed
-    return loop.Step(net, phase, sample, torch.tensor(counts), None, number, seen[0], torch.tensor(labels), **given)
+    return Step(net, phase, sample, torch.tensor(counts), None, number, seen[0], torch.tensor(labels), **given)
 
 
 @pytest.mark.parametrize("name", SEMI)

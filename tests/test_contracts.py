@@ -8,7 +8,7 @@ from typing import ClassVar
 import pytest
 
 from counterpoise import contracts, registry
-from counterpoise.__main__ import main
+from counterpoise.cli import main
 from counterpoise.errors import UserError
 from counterpoise.stages import preprocess
 

@@ -64,13 +64,14 @@ def test_the_examples_train(project, study, case, used):
     script = f"""
 import counterpoise
 from pathlib import Path
-from counterpoise.jobs import job as jobs; from counterpoise.planning import plan
+from counterpoise.jobs import job
+from counterpoise.planning import plan
 assert Path(counterpoise.__file__).is_relative_to(Path.cwd()), counterpoise.__file__
 made = plan.make("{study}", "smoke")
 made.write(plan.PLAN)
 entry = next(e for e in made.studies["{study}.smoke"]["entries"] if e["case"] == "{case}")
 for stage in ("preprocess", "sample", "finetune", "evaluate"):
-    jobs.run(stage, entry[stage], None if stage == "preprocess" else "seeds-00-04")
+    job.run(stage, entry[stage], None if stage == "preprocess" else "seeds-00-04")
 print(*(made.cells[entry[stage]].identity for stage in ("preprocess", "finetune")))
 """
     assert used in run(project, "-c", script)

@@ -18,7 +18,7 @@ import small_project
 import test_stacked
 import torch
 
-from counterpoise import cards, devices, records, registry
+from counterpoise import devices, gpu_locks, records, registry
 from counterpoise.checking import preflight
 from counterpoise.data import samples
 from counterpoise.errors import UserError
@@ -26,6 +26,7 @@ from counterpoise.jobs import job
 from counterpoise.planning import plan as planning
 from counterpoise.training import loop, network, precision, progress, stacked
 from counterpoise.training.partial import Partial
+from counterpoise.training.phases import Run
 
 KINDS = {"models", "heads", "ensembles", "pretraining", "finetuning", "losses", "augmentation", "mixing"}
 KINDS |= {"optimizers", "schedules", "semi_supervised"}
@@ -41,12 +42,12 @@ def room(monkeypatch):
 
 @pytest.fixture
 def machine(monkeypatch):
-    """Let torch be built for cards and see some or none; cards.py is asked how many there are."""
+    """Let torch be built for cards and see some or none; gpu_locks.py is asked how many there are."""
 
     def of(seen, built="12.8"):
         monkeypatch.setattr(torch.version, "cuda", built)
         monkeypatch.setattr(torch.cuda, "is_available", lambda: seen > 0)
-        monkeypatch.setattr(cards, "count", lambda: seen)
+        monkeypatch.setattr(gpu_locks, "count", lambda: seen)
 
     monkeypatch.setattr(devices, "_as_on_a_cpu", lambda: None)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
@@ -69,7 +70,7 @@ def test_a_card_is_taken_before_torch_may_look(machine, monkeypatch):
         told.append("look")
         return True
 
-    monkeypatch.setattr(cards, "take", lambda number: told.append(f"take one of {number}"))
+    monkeypatch.setattr(gpu_locks, "take", lambda number: told.append(f"take one of {number}"))
     monkeypatch.setattr(torch.cuda, "is_available", look)
     assert devices.choose() == torch.device("cuda")
     assert told == ["take one of 2", "look"]
@@ -77,9 +78,9 @@ def test_a_card_is_taken_before_torch_may_look(machine, monkeypatch):
 
 def test_a_card_that_another_process_holds_is_left_to_it(machine, monkeypatch, tmp_path):
     machine(2)
-    take = cards.take
-    monkeypatch.setattr(cards, "take", lambda number: take(number, tmp_path))
-    monkeypatch.setattr(cards, "_held", [])
+    take = gpu_locks.take
+    monkeypatch.setattr(gpu_locks, "take", lambda number: take(number, tmp_path))
+    monkeypatch.setattr(gpu_locks, "_held", [])
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")  # restored after the test, whatever `take` writes
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
     with (tmp_path / "0.lock").open("a") as file:
@@ -289,7 +290,7 @@ def trained(model, steps=20, **cfg):
     precision.quicken(net, small_project.recipe(**cfg))
     phase = test_stacked.phase_of(steps, sampler=registry.build("samplers", {"name": "none"}))
     history = []
-    run = loop.Run(net, [phase], rows, torch.full((3,), 20.0), "finetune", 0)
+    run = Run(net, [phase], rows, torch.full((3,), 20.0), "finetune", 0)
     loop.train(run, resume=None, save=lambda *given: None, log=lambda row, number: history.append(row))
     return net, rows, history
 

@@ -21,8 +21,7 @@ import yaml
 from snakemake.cli import get_argument_parser
 
 from counterpoise import registry, stopping
-from counterpoise.__main__ import main
-from counterpoise.cli import parser
+from counterpoise.cli import main, parser
 from counterpoise.jobs import job as jobs
 from counterpoise.jobs import status
 from counterpoise.planning import plan as planning

@@ -12,8 +12,8 @@ import torch
 
 from counterpoise import registry
 from counterpoise.errors import ImpossibleCell
-from counterpoise.methods.rebalancing import score
-from counterpoise.scoring import metrics
+from counterpoise.scoring import evaluation, metrics
+from counterpoise.scoring.evidence import score
 from counterpoise.stages import evaluate
 
 CLASSES = ["ant", "bee", "cat", "dog"]
@@ -74,7 +74,7 @@ def run(folder, out, name="none", **options):
 
 def test_every_metric_of_every_part():
     frame = predictions()
-    table, confusion = evaluate.evaluate(frame, meta([0, 1]), method())
+    table, confusion = evaluation.evaluate(frame, meta([0, 1]), method())
     assert set(table.seed) == {0, 1}
     assert set(table.selection) == {"last"}
     assert set(table.split) == {"train", "val", "test", "train-test"}
@@ -94,7 +94,7 @@ def test_every_metric_of_every_part():
 
 
 def test_the_gap_is_training_less_test():
-    table, _ = evaluate.evaluate(predictions(), meta([0, 1]), method())
+    table, _ = evaluation.evaluate(predictions(), meta([0, 1]), method())
     gaps = table[table.split == "train-test"]
     assert set(gaps.metric) == {"accuracy", "balanced_accuracy", "few_recall", "many_recall"}
     for name in set(gaps.metric):
@@ -104,7 +104,7 @@ def test_the_gap_is_training_less_test():
 
 def test_best_on_test_is_the_best_of_snapshots_and_last_for_each_metric():
     names = ("step-000010", "step-000020")
-    table, _ = evaluate.evaluate(predictions(selections=names), meta([0, 1]), method())
+    table, _ = evaluation.evaluate(predictions(selections=names), meta([0, 1]), method())
     for name in ("auc_ovr", "balanced_accuracy", "few_recall", "mcc", "auprc"):
         each = [value(table, 0, selection, "test", name) for selection in ("last", *names)]
         assert value(table, 0, "best_on_test", "test", name) == max(each)
@@ -115,14 +115,14 @@ def test_best_on_test_is_the_best_of_snapshots_and_last_for_each_metric():
 
 
 def test_without_snapshots_nothing_is_selected_on_the_test_part():
-    table, _ = evaluate.evaluate(predictions(splits=("train", "test")), meta([0, 1], ()), method())
+    table, _ = evaluation.evaluate(predictions(splits=("train", "test")), meta([0, 1], ()), method())
     assert set(table.selection) == {"last"}
     assert "val" not in set(table.split)
 
 
 @pytest.mark.parametrize("selections", [("last",), ("last", "step-000010")])
 def test_a_diverged_seed_is_scored_at_chance(selections):
-    table, confusion = evaluate.evaluate(predictions((0,), selections), meta([0, 3], [3]), method())
+    table, confusion = evaluation.evaluate(predictions((0,), selections), meta([0, 3], [3]), method())
     assert set(confusion.seed) == {0}
     for split in ("train", "val", "test"):
         assert value(table, 3, "last", split, "balanced_accuracy") == 0.25
@@ -136,7 +136,7 @@ def test_a_diverged_seed_is_scored_at_chance(selections):
 
 
 def test_all_seeds_diverged():
-    table, confusion = evaluate.evaluate(predictions().iloc[:0], meta([0, 1], [0, 1]), method())
+    table, confusion = evaluation.evaluate(predictions().iloc[:0], meta([0, 1], [0, 1]), method())
     assert confusion.empty
     for seed in (0, 1):
         for selection in ("last", "best_on_test"):
@@ -148,8 +148,8 @@ def test_the_correction_is_that_of_the_seed():
     about = meta([0, 1])
     about["class_counts"]["1"] = [10, 10, 10, 10]
     frame = predictions()
-    plain, _ = evaluate.evaluate(frame, about, method())
-    thresholded, _ = evaluate.evaluate(frame, about, method("prior_threshold"))
+    plain, _ = evaluation.evaluate(frame, about, method())
+    thresholded, _ = evaluation.evaluate(frame, about, method("prior_threshold"))
     accuracy = [[value(t, s, "last", "test", "accuracy") for s in (0, 1)] for t in (plain, thresholded)]
     assert accuracy[0][0] != accuracy[1][0]
     assert accuracy[0][1] == accuracy[1][1]  # equal priors
@@ -158,18 +158,20 @@ def test_the_correction_is_that_of_the_seed():
 
 def test_snapshots_take_the_temperature_of_the_last_network():
     frame = predictions(selections=("step-000010",))
-    table, _ = evaluate.evaluate(frame, meta([0, 1]), method("temperature_scaling"))
-    plain, _ = evaluate.evaluate(frame, meta([0, 1]), method())
+    table, _ = evaluation.evaluate(frame, meta([0, 1]), method("temperature_scaling"))
+    plain, _ = evaluation.evaluate(frame, meta([0, 1]), method())
     assert value(table, 0, "step-000010", "test", "accuracy") == value(plain, 0, "step-000010", "test", "accuracy")
     assert value(table, 0, "last", "val", "log_loss") < value(plain, 0, "last", "val", "log_loss")
 
 
 def test_row_order_and_other_seeds_change_nothing():
     frame = predictions()
-    table, confusion = evaluate.evaluate(frame, meta([0, 1]), method("logit_adjustment"))
-    alone, _ = evaluate.evaluate(frame[frame.seed == 1], meta([1]), method("logit_adjustment"))
+    table, confusion = evaluation.evaluate(frame, meta([0, 1]), method("logit_adjustment"))
+    alone, _ = evaluation.evaluate(frame[frame.seed == 1], meta([1]), method("logit_adjustment"))
     pd.testing.assert_frame_equal(table[table.seed == 1].reset_index(drop=True), alone)
-    shuffled, again = evaluate.evaluate(frame.sample(frac=1, random_state=0), meta([0, 1]), method("logit_adjustment"))
+    shuffled, again = evaluation.evaluate(
+        frame.sample(frac=1, random_state=0), meta([0, 1]), method("logit_adjustment")
+    )
     pd.testing.assert_frame_equal(confusion, again)
     pd.testing.assert_frame_equal(table, shuffled, rtol=1e-12)
 
@@ -178,14 +180,14 @@ def test_a_part_without_a_class_is_an_error():
     frame = predictions()
     frame = frame[(frame.split != "val") | (frame.label != 2)]
     with pytest.raises(ImpossibleCell, match="seed 0, last, val: class 2 has no example"):
-        evaluate.evaluate(frame, meta([0, 1]), method())
+        evaluation.evaluate(frame, meta([0, 1]), method())
 
 
 def test_logits_that_are_not_finite_are_an_error():
     frame = predictions()
     frame.iloc[0, -1] = np.nan
     with pytest.raises(ImpossibleCell, match="seed 0, last, train: logits that are not finite"):
-        evaluate.evaluate(frame, meta([0, 1]), method())
+        evaluation.evaluate(frame, meta([0, 1]), method())
 
 
 # The files ---------------------------------------------------------------------------------------------------
@@ -195,8 +197,8 @@ def test_metrics_can_be_recomputed_from_the_predictions_alone(tmp_path):
     folder = write_block(tmp_path / "predictions", predictions(), meta([0, 1]))
     table, confusion, record = run(folder, tmp_path / "out", "prior_threshold", priors="seen")
     assert record["status"] == "done"
-    again, matrix = evaluate.evaluate(
-        *evaluate.read(folder / "predictions.parquet"), method("prior_threshold", priors="seen")
+    again, matrix = evaluation.evaluate(
+        *evaluation.read(folder / "predictions.parquet"), method("prior_threshold", priors="seen")
     )
     pd.testing.assert_frame_equal(table, again, check_dtype=False)
     pd.testing.assert_frame_equal(confusion, matrix, check_dtype=False)

@@ -22,9 +22,9 @@ from counterpoise.errors import ImpossibleCell, UserError
 from counterpoise.jobs import job
 from counterpoise.methods.ensembles.sade import reversed_prior
 from counterpoise.methods.finetuning import ride_router
-from counterpoise.methods.rebalancing import Evidence
 from counterpoise.planning import plan as planning
-from counterpoise.stages import evaluate
+from counterpoise.scoring import evaluation
+from counterpoise.scoring.evidence import Evidence
 from counterpoise.training import checkpoints, loop, network
 
 ENSEMBLES = [name for name in registry.names("ensembles") if name != "none"]
@@ -319,7 +319,7 @@ def test_only_the_router_is_trained_and_it_starts_as_the_seed_says():
 
 
 def _phase(ensemble=None, mixing=None):
-    from counterpoise.training.loop import Phase
+    from counterpoise.training.phases import Phase
 
     return Phase(
         steps=10,
@@ -373,7 +373,7 @@ def of_part(frame, selection, split):
 
 
 def test_the_experts_of_a_trained_network_are_kept_and_aggregated(project):
-    frame, meta = evaluate.read(project("sade", "finetune") / "predictions.parquet")
+    frame, meta = evaluation.read(project("sade", "finetune") / "predictions.parquet")
     assert not meta["diverged"]
     experts = [of_part(frame, f"expert-{e}", "test") for e in range(3)]
     assert np.allclose(of_part(frame, "last", "test"), sum(experts) / 3, atol=1e-5)
@@ -392,7 +392,7 @@ def test_a_routed_network_leaves_its_experts_as_they_were_and_says_how_many_it_u
     after = checkpoints.load(project("routed", "finetune") / "model.safetensors")[0]
     for name, tensor in start.items():
         assert torch.equal(tensor, after[name.replace("0/head.heads", "0/head.heads.heads")])
-    frame, meta = evaluate.read(project("routed", "finetune") / "predictions.parquet")
+    frame, meta = evaluation.read(project("routed", "finetune") / "predictions.parquet")
     assert not meta["diverged"]
     said = torch.from_numpy(np.stack([of_part(frame, f"expert-{e}", "test") for e in range(3)], axis=1))
     used = ride_router.experts_used(said)

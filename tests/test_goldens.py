@@ -4,6 +4,7 @@
 """
 
 import importlib
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,8 +35,8 @@ def judge(key):
         moved = make_goldens.moved(key, make_goldens.numbers(key, case["options"]), case["numbers"])
         assert not moved, (
             f"numbers of {key} {case['options'] or ''} moved without a version: {moved}. If that is meant, raise "
-            f"`version` in what changed (one of {', '.join(now)}; of a stage VERSIONS in counterpoise/planning/plan.py), so "
-            f"that its cells are computed anew, and run `{COMMAND}`. If nothing of ours changed (another torch), "
+            f"`version` in what changed ({', '.join(now)}; of a stage VERSIONS in counterpoise/planning/plan.py), "
+            f"so that its cells are computed anew, and run `{COMMAND}`. If nothing of ours changed (another torch), "
             "delete the golden and run it"
         )
 
@@ -161,50 +162,81 @@ def source_changed(file, old, new):
     assert old in source, f"{file} no longer has {old!r}: change this list"
     module = importlib.import_module("counterpoise." + file.removesuffix(".py").replace("/", "."))
     held = dict(vars(module))
+    users = [vars(m) for name, m in sys.modules.items() if name.startswith("counterpoise.") and m is not module]
     try:
         exec(compile(source.replace(old, new), file, "exec"), vars(module))
+        taken = [(user, n) for user in users for n in held.keys() & user.keys() if user[n] is held[n]]
+        for user, name in taken:  # who imported a name from the module
+            user[name] = vars(module)[name]
         registry.method.cache_clear()
         yield
     finally:
         vars(module).clear()
         vars(module).update(held)
+        for user, name in taken:
+            user[name] = held[name]
         registry.method.cache_clear()
 
 
 CHANGES = [
-    ("imbalance.long_tailed", "imbalance/long_tailed.py", "int(most *", "round(most *"),
-    ("imbalance.linear", "imbalance/_counts.py", "+ 0.5", "+ 0.4"),
-    ("splits.k_fold", "splits/k_fold.py", "random.random(len(y_N)), y_N", "random.random(len(y_N)), -y_N"),
-    ("preprocessing.typed_columns", "preprocessing/typed_columns.py", "filled_N.std()", "filled_N.std(ddof=1)"),
-    ("samplers.random_oversampling", "samplers/random_oversampling.py", "rank_N < target_N", "rank_N <= target_N"),
-    ("samplers.random_undersampling", "samplers/random_undersampling.py", "rank_N < targets_C", "rank_N <= targets_C"),
-    ("samplers.progressively_balanced", "samplers/progressively_balanced.py", "epoch / last", "(epoch + 1) / last"),
-    ("samplers.square_root_sampling", "samplers/square_root_sampling.py", ".sqrt()", ".pow(0.6)"),
-    ("samplers.class_balanced", "samplers/_classwise.py", "dtype=torch.float64)", "dtype=torch.float64).square()"),
-    ("models.lenet5", "models/lenet5.py", "nn.init.zeros_", "nn.init.ones_"),
-    ("models.cnn", "models/cnn.py", "nn.ReLU", "nn.GELU"),
-    ("models.decision_tree", "models/decision_tree.py", "self.min_samples_leaf,", "self.min_samples_leaf + 1,"),
-    ("augmentation.shift", "augmentation/shift.py", "2 * self.pixels + 1", "2 * self.pixels"),
-    ("augmentation.affine_cutout", "augmentation/affine_cutout.py", "/ 180", "/ 180.0001"),
-    ("augmentation.affine_cutout", "augmentation/affine_cutout.py", "u[2] < 0.5", "u[2] < 0.55"),
-    ("heads.cosine", "heads/cosine.py", "F.normalize(features_BD, dim=1)", "features_BD"),
-    ("ensembles.sade", "ensembles/sade.py", "]).sum()", "]).mean()"),
-    ("mixing.mixup", "mixing/mixup.py", "1 - ", "1.0001 - "),
-    ("semi_supervised.fixmatch", "semi_supervised/fixmatch.py", "loss + self.unl", "loss + 1.1 * self.unl"),
-    ("losses.class_weighted", "losses/class_weighted.py", "clamp(min=1)", "clamp(min=4)"),
-    ("losses.cross_entropy", "losses/cross_entropy.py", "labels_B)\n", "labels_B, label_smoothing=1e-6)\n"),
-    ("optimizers.sgd", "optimizers/sgd.py", "foreach=True", "dampening=1e-6"),
-    ("schedules.constant", "schedules/constant.py", "return 1.0", "return 0.99999"),
-    ("schedules.step_decay", "schedules/step_decay.py", "step < ", "step <= "),
-    ("pretraining.rotation", "pretraining/rotation.py", "k, (2, 3)", "k, (3, 2)"),
-    ("pretraining.simclr", "pretraining/simclr.py", 'float("-inf")', "-9.0"),
-    ("pretraining.supervised", "pretraining/supervised.py", "return of(outputs", "return 0.99999 * of(outputs"),
-    ("finetuning.last_layer", "finetuning/last_layer.py", "head_only=True", "head_only=False"),
-    ("finetuning.linear_probe", "finetuning/linear_probe.py", "[bool] = True", "[bool] = False"),
-    ("rebalancing.prior_threshold", "rebalancing/prior_threshold.py", "log_odds(logits", "log_odds(quotient"),
-    ("rebalancing.temperature_scaling", "rebalancing/temperature_scaling.py", "logits_BC / t)", "logits_BC / t / t)"),
-    ("samplers.progressively_balanced", "train.py", "steps * size / self", "(steps + 1) * size / self"),
-    ("losses.cross_entropy", "train.py", 'f"order-', 'f"rank-'),
+    ("imbalance.long_tailed", "methods/imbalance/long_tailed.py", "int(most *", "round(most *"),
+    ("imbalance.linear", "methods/imbalance/_counts.py", "+ 0.5", "+ 0.4"),
+    ("splits.k_fold", "data/folds.py", "random.random(len(y_N)), y_N", "random.random(len(y_N)), -y_N"),
+    ("preprocessing.typed_columns", "methods/preprocessing/typed_columns.py", "filled_N.std()", "filled_N.std(ddof=1)"),
+    (
+        "samplers.random_oversampling",
+        "methods/samplers/random_oversampling.py",
+        "rank_N < target_N",
+        "rank_N <= target_N",
+    ),
+    (
+        "samplers.random_undersampling",
+        "methods/samplers/random_undersampling.py",
+        "rank_N < targets_C",
+        "rank_N <= targets_C",
+    ),
+    (
+        "samplers.progressively_balanced",
+        "methods/samplers/progressively_balanced.py",
+        "epoch / last",
+        "(epoch + 1) / last",
+    ),
+    ("samplers.square_root_sampling", "methods/samplers/square_root_sampling.py", ".sqrt()", ".pow(0.6)"),
+    (
+        "samplers.class_balanced",
+        "methods/samplers/_classwise.py",
+        "dtype=torch.float64)",
+        "dtype=torch.float64).square()",
+    ),
+    ("models.lenet5", "methods/models/lenet5.py", "nn.init.zeros_", "nn.init.ones_"),
+    ("models.cnn", "methods/models/cnn.py", "nn.ReLU", "nn.GELU"),
+    ("models.decision_tree", "methods/models/decision_tree.py", "self.min_samples_leaf,", "self.min_samples_leaf + 1,"),
+    ("augmentation.shift", "methods/augmentation/shift.py", "2 * self.pixels + 1", "2 * self.pixels"),
+    ("augmentation.affine_cutout", "methods/augmentation/affine_cutout.py", "/ 180", "/ 180.0001"),
+    ("augmentation.affine_cutout", "methods/augmentation/affine_cutout.py", "u[2] < 0.5", "u[2] < 0.55"),
+    ("heads.cosine", "methods/heads/cosine.py", "F.normalize(features_BD, dim=1)", "features_BD"),
+    ("ensembles.sade", "methods/ensembles/sade.py", "]).sum()", "]).mean()"),
+    ("mixing.mixup", "methods/mixing/mixup.py", "1 - ", "1.0001 - "),
+    ("semi_supervised.fixmatch", "methods/semi_supervised/fixmatch.py", "loss + self.unl", "loss + 1.1 * self.unl"),
+    ("losses.class_weighted", "methods/losses/class_weighted.py", "clamp(min=1)", "clamp(min=4)"),
+    ("losses.cross_entropy", "methods/losses/cross_entropy.py", "labels_B)\n", "labels_B, label_smoothing=1e-6)\n"),
+    ("optimizers.sgd", "methods/optimizers/sgd.py", "foreach=True", "dampening=1e-6"),
+    ("schedules.constant", "methods/schedules/constant.py", "return 1.0", "return 0.99999"),
+    ("schedules.step_decay", "methods/schedules/step_decay.py", "step < ", "step <= "),
+    ("pretraining.rotation", "methods/pretraining/rotation.py", "k, (2, 3)", "k, (3, 2)"),
+    ("pretraining.simclr", "methods/pretraining/simclr.py", 'float("-inf")', "-9.0"),
+    ("pretraining.supervised", "training/objective.py", "return of(outputs", "return 0.99999 * of(outputs"),
+    ("finetuning.last_layer", "methods/finetuning/last_layer.py", "head_only=True", "head_only=False"),
+    ("finetuning.linear_probe", "methods/finetuning/linear_probe.py", "[bool] = True", "[bool] = False"),
+    ("rebalancing.prior_threshold", "methods/rebalancing/prior_threshold.py", "log_odds(logits", "log_odds(quotient"),
+    (
+        "rebalancing.temperature_scaling",
+        "methods/rebalancing/temperature_scaling.py",
+        "logits_BC / t)",
+        "logits_BC / t / t)",
+    ),
+    ("samplers.progressively_balanced", "training/phases.py", "steps * size / self", "(steps + 1) * size / self"),
+    ("losses.cross_entropy", "training/phases.py", 'f"order-', 'f"rank-'),
     ("losses.cross_entropy", "streams.py", '"/".join', '"-".join'),
 ]
 
@@ -246,7 +278,10 @@ def test_the_command_does_not_bless_numbers_that_moved_without_a_version(tmp_pat
     (tmp_path / f"{key}.json").write_text(make_goldens.path(key).read_text())
     monkeypatch.setattr(make_goldens, "FOLDER", tmp_path)
     assert make_goldens.write(key) == "as it was"
-    with source_changed("losses/class_weighted.py", "min=1", "min=9"), pytest.raises(SystemExit, match="higher"):
+    with (
+        source_changed("methods/losses/class_weighted.py", "min=1", "min=9"),
+        pytest.raises(SystemExit, match="higher"),
+    ):
         make_goldens.write(key)
     judge(key)
 
@@ -276,7 +311,9 @@ def test_a_raised_version_of_a_stage_wants_new_goldens_and_is_named(stage, monke
 
 def test_the_advice_for_numbers_that_moved_names_the_versions_of_stages(monkeypatch):
     monkeypatch.setattr(make_goldens, "numbers", lambda key, options: {})
-    with pytest.raises(AssertionError, match=r"stages\.finetune; of a stage VERSIONS in counterpoise/plan\.py"):
+    with pytest.raises(
+        AssertionError, match=r"stages\.finetune; of a stage VERSIONS in counterpoise/planning/plan\.py"
+    ):
         judge("losses.cross_entropy")
 
 

@@ -14,7 +14,7 @@ from counterpoise.errors import UserError
 from counterpoise.methods.finetuning import _signals, bcl, srat
 from counterpoise.methods.losses import neural_collapse_regulariser as collapse
 from counterpoise.registry import build
-from counterpoise.training import loop
+from counterpoise.training import loop, phases
 from counterpoise.training.network import build as build_network
 
 QUARTER = torch.tensor([[1.0, 3.0]], dtype=torch.float64).log()  # p = 1/4, 3/4
@@ -214,7 +214,7 @@ LABELS, COUNTS = np.repeat([0, 1, 2], [6, 3, 1]), torch.tensor([60.0, 14.0, 6.0]
 def step_of(strategy, phase_options=None, dtype=torch.float64, labels=LABELS, seed=0, **options):
     """Return the step of a strategy's one phase: ten images of 4 x 4 pixels, an MLP, and the task's own module."""
     given = {"augmentation": {"name": "shift"}, "loss": {"name": "cross_entropy"}, **(phase_options or {})}
-    phase = loop.Phase(
+    phase = phases.Phase(
         steps=10,
         batch_size=len(labels),
         task=build("pretraining", {"name": "supervised"}),
@@ -230,7 +230,7 @@ def step_of(strategy, phase_options=None, dtype=torch.float64, labels=LABELS, se
     loop.add_extra(net, [phase], "finetune", seed)
     images = torch.rand(len(labels), 1, 4, 4, generator=seeded(seed), dtype=dtype) * 255
     sample = loop.Sample(images.numpy(), np.arange(len(labels)), np.asarray(labels), [100.0], [70.0])
-    return loop.Step(
+    return phases.Step(
         net.to(dtype), phase, sample, COUNTS, None, 0, images, torch.as_tensor(labels),
         stream=lambda purpose: streams.torch_generator("test", purpose, seed),
     )  # fmt: skip

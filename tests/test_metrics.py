@@ -10,8 +10,8 @@ import torch
 import torchmetrics.functional.classification as tm
 
 from counterpoise.errors import ImpossibleCell
-from counterpoise.methods.rebalancing import log_odds, score
 from counterpoise.scoring import metrics
+from counterpoise.scoring.evidence import log_odds, score
 from counterpoise.scoring.ranking import rank
 
 HAND_LABELS = torch.tensor([0, 0, 0, 0, 1, 1, 2, 2])

@@ -14,7 +14,7 @@ from counterpoise import registry
 from counterpoise.checking import preflight
 from counterpoise.errors import UserError
 from counterpoise.planning import plan as planning
-from counterpoise.planning import study
+from counterpoise.planning import schema, study
 
 BASE = {
     "block": 5,
@@ -241,7 +241,7 @@ def kept_project(tmp_path, monkeypatch):
     (tmp_path / "config/bases/b.yaml").write_text(yaml.safe_dump(BASE, sort_keys=False))
     study_file.write_text(yaml.safe_dump(content, sort_keys=False))
     monkeypatch.chdir(tmp_path)
-    return study_file, study.Settings(studies="a2000_b", scale="smoke")
+    return study_file, schema.Settings(studies="a2000_b", scale="smoke")
 
 
 def test_a_kept_plan_is_the_plan_and_needs_no_torch(tmp_path, monkeypatch):
@@ -267,7 +267,7 @@ def test_a_kept_plan_ends_with_what_it_was_made_of(tmp_path, monkeypatch):
     code = tmp_path / "code"
     (code / "losses").mkdir(parents=True)
     (code / "losses/new.py").write_text("one = 1\n")
-    monkeypatch.setattr(preflight, "__file__", str(code / "preflight.py"))
+    monkeypatch.setattr(preflight, "__file__", str(code / "checking/preflight.py"))
     made_of = preflight._made_of()
     (code / "losses/new.py").write_text("one = 2\n")
     assert preflight._made_of() != made_of

@@ -9,9 +9,9 @@ from torch import nn
 
 from counterpoise import registry
 from counterpoise.errors import ImpossibleCell
-from counterpoise.methods.rebalancing import Evidence
 from counterpoise.methods.rebalancing.em_prior import log_shares
 from counterpoise.methods.rebalancing.tau_norm import rescaled
+from counterpoise.scoring.evidence import Evidence
 
 
 def build(name, **options):

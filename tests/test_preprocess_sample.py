@@ -9,6 +9,7 @@ import pytest
 from small_project import recipe
 
 from counterpoise import records
+from counterpoise.data import draw as data_draw
 from counterpoise.errors import ImpossibleCell, UserError
 from counterpoise.stages import preprocess, sample
 
@@ -33,7 +34,7 @@ def digits(tmp_path_factory):
 
 
 def draw(seed=0, y=Y, classes=CLASSES, **cfg):
-    return sample.draw(recipe(**cfg), y, classes, seed)
+    return data_draw.draw(recipe(**cfg), y, classes, seed)
 
 
 def by_class(ids):
@@ -293,4 +294,4 @@ def test_a_key_that_a_plan_forgot_has_no_default_of_its_own(key):
     """Defaults are filled in once, when a recipe is resolved: a second one could come to differ."""
     cfg = {name: value for name, value in recipe().items() if name != key}
     with pytest.raises(KeyError, match=key):
-        sample.draw(cfg, Y, CLASSES, 0)
+        data_draw.draw(cfg, Y, CLASSES, 0)

@@ -18,10 +18,10 @@ from counterpoise.data.inputs import Inputs
 from counterpoise.errors import ImpossibleCell, UserError
 from counterpoise.exporting.exported import Model, threshold_of
 from counterpoise.methods.models._boosting import Vote
-from counterpoise.methods.models._logs import SMALLEST, log_probability
 from counterpoise.methods.models._ordinal import Ordinal
-from counterpoise.methods.rebalancing import log_odds
 from counterpoise.registry import build
+from counterpoise.scoring.evidence import log_odds
+from counterpoise.scoring.log_probabilities import SMALLEST, log_probability
 from counterpoise.training import classical as fitting
 from tests.test_tables_core import recipe
 from tests.test_tables_core import table as tabled

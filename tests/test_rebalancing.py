@@ -10,9 +10,9 @@ import torch
 
 from counterpoise import registry
 from counterpoise.errors import ImpossibleCell
-from counterpoise.methods.rebalancing import Evidence, Scores, log_odds
 from counterpoise.methods.rebalancing.temperature_scaling import temperature
 from counterpoise.scoring import metrics
+from counterpoise.scoring.evidence import Evidence, Scores, log_odds
 
 # These read more than counts and validation, or are not blind to a shift of all logits: test_posthoc, test_experts.
 ELSEWHERE = {"backdoor_adjustment", "em_prior", "multiplicative_logit_adjustment", "sade_aggregation", "tau_norm"}

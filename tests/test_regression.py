@@ -17,21 +17,20 @@ from sklearn.linear_model import LogisticRegression, Ridge
 
 from counterpoise import records, registry
 from counterpoise.checking import preflight
-from counterpoise.data import targets
+from counterpoise.data import draw, targets
 from counterpoise.data.columns import Column
 from counterpoise.data.inputs import Inputs
 from counterpoise.errors import ImpossibleCell, UserError
 from counterpoise.jobs import job
-from counterpoise.judging import claims
+from counterpoise.judging import trials
 from counterpoise.methods.datasets import _rotated
 from counterpoise.planning import plan as planning
-from counterpoise.planning import tuned
 from counterpoise.registry import build
 from counterpoise.report import words
 from counterpoise.scoring import metrics
-from counterpoise.stages import sample as sampling
+from counterpoise.scoring.names import ERRORS
 from counterpoise.stages.preprocess import decode
-from counterpoise.training import loop
+from counterpoise.training import loop, phases
 
 REGRESSIONS = [n for n in registry.names("datasets") if hasattr(registry.method("datasets", n), "quantity")]
 
@@ -179,14 +178,14 @@ def test_every_metric_has_words_and_every_error_is_known_to_be_one():
     names = metrics.names(has_target=True)
     assert set(names) <= set(words.METRICS)
     assert not set(names) & set(metrics.names(has_target=False))
-    assert {name for name in names if not name.endswith("pearson")} == set(claims.ERRORS)
+    assert {name for name in names if not name.endswith("pearson")} == set(ERRORS)
     assert set(words.MAIN_OF_TARGETS) <= set(names)
 
 
 def test_of_errors_tuning_takes_the_least():
     rows = [("a", s, "val", "last", "rmse", None, lr + s, lr) for s in (0, 1) for lr in (0.3, 0.1, 0.2)]
     columns = ["case", "seed", "split", "selection", "metric", "class", "value", "lr"]
-    assert tuned.choose(pd.DataFrame(rows, columns=columns), "rmse", ["lr"])["a"]["chosen"] == {"lr": 0.1}
+    assert trials.choose(pd.DataFrame(rows, columns=columns), "rmse", ["lr"])["a"]["chosen"] == {"lr": 0.1}
 
 
 # Losses ------------------------------------------------------------------------------------------------------
@@ -300,17 +299,17 @@ def test_every_batch_holds_one_of_each_part_of_the_range():
 def test_batches_that_do_not_hold_whole_groups_are_refused():
     sampler = build("samplers", {"name": "stratified_batches", "groups": 10})
     with pytest.raises(UserError, match="give a multiple of 10"):
-        loop.Batches(sampler, 25, 4, torch.arange(50), ("finetune", "0", 0))
+        phases.Batches(sampler, 25, 4, torch.arange(50), ("finetune", "0", 0))
 
 
 def test_the_rare_end_is_the_last_bin_for_every_seed():
     cfg = small_project.recipe(imbalance={"name": "rare_end", "per_class": 100, "factor": 100.0})
     y = np.repeat(np.arange(5), 120)
     for seed in range(5):
-        split = sampling.draw(cfg, y, 5, seed)
+        split = draw.draw(cfg, y, 5, seed)
         assert np.bincount(split.train_labels).tolist() == [100, 31, 10, 3, 1]
         assert split.order.tolist() == [0, 1, 2, 3, 4]
-    assert not np.array_equal(sampling.draw(cfg, y, 5, 0).train_ids, split.train_ids), "rows are drawn"
+    assert not np.array_equal(draw.draw(cfg, y, 5, 0).train_ids, split.train_ids), "rows are drawn"
 
 
 # From the data to the measures -------------------------------------------------------------------------------

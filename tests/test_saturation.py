@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from counterpoise import registry
 from counterpoise.errors import ImpossibleCell
 from counterpoise.methods.ensembles import ride
-from counterpoise.methods.rebalancing import Evidence
+from counterpoise.scoring.evidence import Evidence
 
 EPS = torch.finfo(torch.float32).eps
 LABELS = {2: [0, 0, 0, 0, 1], 5: [0, 0, 1, 2, 4]}

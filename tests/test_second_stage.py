@@ -20,6 +20,7 @@ from counterpoise.methods.finetuning.stepwise_smooth_tail import divergence
 from counterpoise.training import loop
 from counterpoise.training.network import Net
 from counterpoise.training.network import build as build_network
+from counterpoise.training.phases import Batches, Phase, Run
 
 
 def build(kind, name, **options):
@@ -40,7 +41,7 @@ def normal(*shape, seed=0):
 
 @pytest.fixture
 def phase():
-    return loop.Phase(
+    return Phase(
         steps=100,
         batch_size=16,
         task=build("pretraining", "supervised"),
@@ -389,7 +390,7 @@ def fit(method, phase, head="linear", resume=None, kill_at=0, history=None, **ho
         if len(saved) == kill_at:
             raise Killed
 
-    run = loop.Run(net, phases, sample, COUNTS, "finetune", 0, hooks)
+    run = Run(net, phases, sample, COUNTS, "finetune", 0, hooks)
     try:
         state = loop.train(run, resume=resume, save=save, log=lambda row, number: rows.append(row))
     except Killed:
@@ -521,7 +522,7 @@ def test_classes_and_the_examples_of_a_class_are_drawn_alike():
 def test_a_batch_holds_whole_episodes(phase):
     sampler = build("samplers", "episodic_sampling", ways=3, shots=4)
     with pytest.raises(UserError, match="multiple of 12"):
-        loop.Batches(sampler, 16, 10, torch.arange(24) % 3, ("finetune", "0", 0))
+        Batches(sampler, 16, 10, torch.arange(24) % 3, ("finetune", "0", 0))
 
 
 class Given:

@@ -19,7 +19,7 @@ from counterpoise.methods.finetuning import oasis_post_training as oasis
 from counterpoise.methods.finetuning import rcal
 from counterpoise.methods.semi_supervised import _views, daso, doubly_robust_self_training, fixmatch
 from counterpoise.registry import build
-from counterpoise.training import loop
+from counterpoise.training import loop, phases
 from counterpoise.training.network import Net
 from counterpoise.training.partial import Partial
 
@@ -56,14 +56,14 @@ class Run:
         given = {"loss": ("losses", "cross_entropy"), "augmentation": ("augmentation", "shift")}
         given = {role: build(kind, {"name": name}) for role, (kind, name) in given.items()} | phase
         parts = {"sampler": None, "optimizer": None, "schedule": None}
-        self.phase = loop.Phase(steps=steps, batch_size=B, task=method, **parts, **given)
+        self.phase = phases.Phase(steps=steps, batch_size=B, task=method, **parts, **given)
         loop.add_extra(self.net, [self.phase], "train", 0)
         self.net.to(dtype).train()
         self.dtype = dtype
 
     def step(self, number, unlabelled=True, shape=(1, 4, 4)):
         images = torch.rand(B + U, *shape, generator=seeded(number), dtype=self.dtype)
-        return loop.Step(
+        return phases.Step(
             self.net, self.phase, SimpleNamespace(standardise=lambda x: x - 0.5), torch.tensor([8.0, 4.0, 1.0]), None,
             number, images[:B], torch.tensor([0, 0, 1, 2, 0]), stream=lambda purpose: seeded(len(purpose)),
             unlabelled_B=images[B:] if unlabelled else None,

@@ -10,11 +10,12 @@ import pytest
 import torch
 
 from counterpoise.registry import build
-from counterpoise.stages.finetune import train_seed
 from counterpoise.training import loop as train
 from counterpoise.training import stacked
+from counterpoise.training.loop import train_seed
 from counterpoise.training.network import build as build_network
 from counterpoise.training.partial import Partial
+from counterpoise.training.phases import Phase, Run
 
 SHAPE, CLASSES = (1, 6, 6), 3
 X = np.random.default_rng(0).normal(size=(90, *SHAPE)).astype(np.float32)
@@ -36,7 +37,7 @@ def phase_of(steps, **changes):
         "schedule": method("schedules", "step_decay"),
         "mixing": method("mixing", "none"),
     }
-    return train.Phase(steps=steps, batch_size=8, **parts | changes)
+    return Phase(steps=steps, batch_size=8, **parts | changes)
 
 
 def runs(seeds, phases, head="linear", rows=60):
@@ -48,7 +49,7 @@ def runs(seeds, phases, head="linear", rows=60):
         train.add_extra(net, phases, "train", seed)
         counts = torch.bincount(sample.labels, minlength=CLASSES).float()
         hooks = {"validate": lambda: None}
-        made.append(train.Run(net, phases, sample, counts, "finetune", seed, hooks))
+        made.append(Run(net, phases, sample, counts, "finetune", seed, hooks))
     return made
 
 

@@ -16,13 +16,13 @@ import small_project
 import torch
 from safetensors.torch import save_file
 
-from counterpoise import __main__, records
+from counterpoise import cli, records
 from counterpoise.data.inputs import Inputs
 from counterpoise.errors import UserError
 from counterpoise.jobs import job
 from counterpoise.planning import plan as planning
 from counterpoise.registry import build
-from counterpoise.training import checkpoints, loop
+from counterpoise.training import checkpoints, loop, phases
 from counterpoise.training.network import build as build_network
 from counterpoise.training.partial import Partial
 from counterpoise.training.predictions import Predictions
@@ -147,7 +147,7 @@ def test_a_block_killed_in_any_seed_goes_on_and_ends_with_the_same_bytes(project
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
     p = project({"scratch": {"finetune": {"snapshots": 3}}}, "disturbed")
     name, done, steps = p.entries["scratch"]["finetune"], [], []
-    keep, batch = Partial.save, loop.Batches.step
+    keep, batch = Partial.save, phases.Batches.step
 
     def save(*arguments):
         keep(*arguments)
@@ -158,7 +158,7 @@ def test_a_block_killed_in_any_seed_goes_on_and_ends_with_the_same_bytes(project
     monkeypatch.setattr(Partial, "save", save)
     with pytest.raises(Killed):
         job.run("finetune", name, "seeds-00-01")
-    monkeypatch.setattr(loop.Batches, "step", lambda self, step: steps.append(step) or batch(self, step))
+    monkeypatch.setattr(phases.Batches, "step", lambda self, step: steps.append(step) or batch(self, step))
     job.run("finetune", name, "seeds-00-01")
     assert len(steps) == 2 * SHORT["steps"] - saves, "only the steps after the checkpoint"
     disturbed = small_project.digests(Path.cwd())
@@ -353,7 +353,7 @@ def test_a_full_disk_leaves_nothing_half_written_and_the_next_run_goes_on(projec
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
         try:
-            code = __main__.main(arguments)
+            code = cli.main(arguments)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         assert code != 0
@@ -362,7 +362,7 @@ def test_a_full_disk_leaves_nothing_half_written_and_the_next_run_goes_on(projec
         assert message.endswith(": File too large\n")
         assert not list(folder.rglob("*.tmp"))
         assert not (folder / "run.json").exists()
-    assert __main__.main(arguments) == 0
+    assert cli.main(arguments) == 0
     full = small_project.digests(Path.cwd())
     project({"scratch": {}}, "plain").compute("finetune")
     assert small_project.digests(Path.cwd()) == full

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from counterpoise.errors import UserError
+from counterpoise.judging.trials import at_edge, choose
 from counterpoise.planning import study as studies
 from counterpoise.planning import tuned
 from counterpoise.publishing import synthesis
@@ -98,14 +99,14 @@ def test_the_best_mean_on_validation_wins_and_never_that_on_test():
         trials("one", {0.1: (0.5, 0.9), 0.2: (0.8, 0.7), 0.4: (0.6, 0.6)})
         + trials("two", {0.1: (0.5, 0.5), 0.2: (0.5, 0.5)})
     )
-    found = tuned.choose(table, "balanced_accuracy", ["lr"])
+    found = choose(table, "balanced_accuracy", ["lr"])
     assert found["one"]["chosen"] == {"lr": 0.2}
     assert [t["balanced_accuracy"] for t in found["one"]["trials"]] == [0.75, 0.7, 0.6]
     assert found["two"]["chosen"] == {"lr": 0.1}, "of equal trials the first wins"
-    assert tuned.at_edge({"lr": 0.1}, {"lr": [0.1, 0.2, 0.4]}) == ["lr"]
-    assert tuned.at_edge({"lr": 0.2}, {"lr": [0.1, 0.2, 0.4]}) == []
+    assert at_edge({"lr": 0.1}, {"lr": [0.1, 0.2, 0.4]}) == ["lr"]
+    assert at_edge({"lr": 0.2}, {"lr": [0.1, 0.2, 0.4]}) == []
     with pytest.raises(UserError, match="case one; set `validation`"):
-        tuned.choose(table[table["split"] == "test"], "balanced_accuracy", ["lr"])
+        choose(table[table["split"] == "test"], "balanced_accuracy", ["lr"])
 
 
 def test_a_tuned_scale_takes_what_was_chosen_and_says_when_nothing_was(tmp_path):

@@ -13,6 +13,7 @@ import small_project
 import torch
 
 from counterpoise import registry
+from counterpoise.data import draw
 from counterpoise.data.columns import Column
 from counterpoise.data.inputs import Inputs
 from counterpoise.errors import ImpossibleCell, UserError
@@ -20,10 +21,10 @@ from counterpoise.jobs import job
 from counterpoise.judging import statistics as st
 from counterpoise.judging.effects import Resampling
 from counterpoise.judging.verdicts import judge
-from counterpoise.methods.rebalancing import Evidence
 from counterpoise.planning import plan as planning
 from counterpoise.registry import build
 from counterpoise.scoring import threshold
+from counterpoise.scoring.evidence import Evidence
 from counterpoise.stages import sample as sampling
 from counterpoise.training import classical as fitting
 
@@ -74,9 +75,9 @@ def test_time_never_runs_backwards():
 
 @pytest.mark.parametrize(("rows", "kept"), [(73, [60, 13]), (37, [30, 7]), (2, [2, 1])])
 def test_a_cap_keeps_every_class_in_proportion_and_at_least_one_row(rows, kept):
-    split = sampling.draw(small_project.recipe(rows=rows), Y, 2, 0)
+    split = draw.draw(small_project.recipe(rows=rows), Y, 2, 0)
     assert np.bincount(split.train_labels).tolist() == kept
-    assert sampling.draw(small_project.recipe(rows=rows), Y, 2, 5).train_ids.tolist() == split.train_ids.tolist()
+    assert draw.draw(small_project.recipe(rows=rows), Y, 2, 5).train_ids.tolist() == split.train_ids.tolist()
 
 
 # What is fitted on which rows --------------------------------------------------------------------------------
@@ -99,7 +100,7 @@ def table(folder, seeds=2, missing=False, **cfg):
         np.save(data / f"{name}.npy", array)
     given = {"split": {"name": "k_fold", "folds": 4}, "preprocessing": {"name": "typed_columns"}, **cfg}
     cfg = small_project.recipe(**given)
-    parts = [sampling.draw(cfg, Y, 2, seed) for seed in range(seeds)]
+    parts = [draw.draw(cfg, Y, 2, seed) for seed in range(seeds)]
     pq.write_table(
         sampling.pa.concat_tables([sampling._table(s, i) for i, s in enumerate(parts)]), sample / "split.parquet"
     )

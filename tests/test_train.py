@@ -14,6 +14,7 @@ from counterpoise.registry import build
 from counterpoise.training import loop
 from counterpoise.training.network import build as build_network
 from counterpoise.training.partial import Partial
+from counterpoise.training.phases import Batches, Phase, Run, snapshot_steps
 
 SHAPE, SEED = (1, 4, 4), 3
 LABELS = np.repeat([0, 1, 2], [40, 14, 6])
@@ -32,7 +33,7 @@ def sample():
 
 @pytest.fixture
 def phase():
-    return loop.Phase(
+    return Phase(
         steps=25,
         batch_size=7,
         task=build("pretraining", {"name": "supervised"}),
@@ -46,7 +47,7 @@ def phase():
 
 
 def batches_of(phase, sample, stage="finetune", number="0", seed=SEED):
-    return loop.Batches(phase.sampler, phase.batch_size, phase.steps, sample.labels, (stage, number, seed))
+    return Batches(phase.sampler, phase.batch_size, phase.steps, sample.labels, (stage, number, seed))
 
 
 def network(phase, seed=SEED):
@@ -72,7 +73,7 @@ def fit(phases, sample, folder, after=lambda event: None):
 
     hooks = {"snapshot": predict, "validate": lambda: predict("now")}
     state = loop.train(
-        loop.Run(net, phases, sample, COUNTS, "finetune", SEED, hooks),
+        Run(net, phases, sample, COUNTS, "finetune", SEED, hooks),
         resume=partial.checkpoint(SEED),
         save=save,
         log=log,
@@ -187,7 +188,7 @@ def test_where_training_goes_on_otherwise_the_tail_s_own_recall_is_told(stage, p
         return loop.predict(net, sample, sample.raw.numpy(), sample.ids.numpy())
 
     recall = []
-    run = loop.Run(net, phases, sample, COUNTS, stage, SEED, seen)
+    run = Run(net, phases, sample, COUNTS, stage, SEED, seen)
     loop.train(run, resume=None, save=lambda tensors, state: None, log=lambda row, number: rows.append((number, row)))
     told = {(number, row["step"]): row["tail_recall"] for number, row in rows if "tail_recall" in row}
     at = [(number, row["step"]) for number, row in rows].index((0, 30))
@@ -205,7 +206,7 @@ def test_what_training_saw_is_counted(phase, sample, tmp_path):
 
 @pytest.mark.parametrize(("steps", "snapshots", "expected"), [(25, 3, {6, 12, 18}), (2, 4, {1}), (1, 3, set())])
 def test_snapshots_are_at_steps_that_happen_and_leave_the_last_out(phase, steps, snapshots, expected):
-    assert loop.snapshot_steps([replace(phase, steps=steps, snapshots=snapshots)]) == expected
+    assert snapshot_steps([replace(phase, steps=steps, snapshots=snapshots)]) == expected
 
 
 def test_a_loss_that_is_not_finite_is_recorded_with_step_epoch_and_learning_rate(phase, sample, tmp_path):

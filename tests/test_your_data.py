@@ -10,15 +10,15 @@ import pytest
 import yaml
 
 from counterpoise import registry
-from counterpoise.__main__ import main
+from counterpoise.cli import main
 from counterpoise.exporting import estimators, exported
 from counterpoise.jobs import job
 from counterpoise.judging import results
-from counterpoise.methods.models._logs import log_probability
 from counterpoise.own_data import choice, study_file, thresholds
 from counterpoise.own_data import proposal as proposing
 from counterpoise.planning import plan as planning
 from counterpoise.planning.yaml_files import read_yaml
+from counterpoise.scoring.log_probabilities import log_probability
 
 ROOT = Path(__file__).parents[1]
 ROWS = 260

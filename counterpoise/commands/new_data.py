@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from counterpoise.commands.text import counted, duration, table
+from counterpoise.data import draw
 from counterpoise.errors import ImpossibleCell, UserError, nearest
 from counterpoise.planning import names, study
 from counterpoise.records import write_text
@@ -239,9 +240,8 @@ def _write(path: Path, candidates: Sequence[Proposal]) -> Proposal:
 
 def _rehearse(about: dict[str, Any], folds: int, arrays: Sequence[Any], meta: dict[str, Any]) -> None:
     """Draw each fold once, as the first jobs will; raise ImpossibleCell for a fold without a class."""
-    from counterpoise.stages import sample
 
     for recipe in {entry["sample"]: entry["recipe"] for entry in about["entries"]}.values():
-        by = sample.split_column(recipe, meta, arrays[0])
+        by = draw.split_column(recipe, meta, arrays[0])
         for seed in about["seeds"][:folds]:
-            sample.draw(recipe, arrays[1], len(meta["classes"]), seed, by)
+            draw.draw(recipe, arrays[1], len(meta["classes"]), seed, by)

@@ -13,7 +13,7 @@ from counterpoise.commands.text import counted, duration, table
 from counterpoise.errors import UserError, closest
 from counterpoise.jobs import status
 from counterpoise.planning import plan as planning
-from counterpoise.planning import study
+from counterpoise.planning import schema, study
 from counterpoise.readers import Damaged
 
 SHOWN = 10  # matches listed when a name is ambiguous
@@ -130,7 +130,7 @@ def reason(plan: planning.Plan, job: status.Job) -> str:
     return f"{held.reason}; the next run computes it{waits}{tried}"
 
 
-def default_names(settings: study.Settings) -> list[str]:
+def default_names(settings: schema.Settings) -> list[str]:
     """Return the studies, with their scale, of a plain `snakemake`."""
     return [f"{name}.{settings.scale}" for name in study.select_at(settings.studies, settings.scale)]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from counterpoise.commands.text import table
 from counterpoise.errors import UserError
-from counterpoise.judging import results
+from counterpoise.judging import results, trials
 from counterpoise.numerals import number
 from counterpoise.planning import plan as planning
 from counterpoise.planning import study as studies
@@ -35,12 +35,12 @@ def _tune(name: str, scale: str, config: Path = studies.CONFIG) -> str:
     tuned, metric = [key for key in values if key not in own], about["primary"]["metric"]
     if not tuned:
         raise UserError(f"tune: the grid of scale {scale} has no factor that the study's own lacks: nothing to choose")
-    cases = tuning.choose(results.measurements(found, about), metric, tuned)
+    cases = trials.choose(results.measurements(found, about), metric, tuned)
     cases |= {again: cases[case] for again, case in _replicas(about).items()}
     path = tuning.write(name, scale, metric, list(about["seeds"]), cases, config)
     rows = [
         [case, *(held["chosen"][key] for key in tuned), number(held["trials"][0][metric], 4),
-         ", ".join(f"{key} at the edge" for key in tuning.at_edge(held["chosen"], values))]
+         ", ".join(f"{key} at the edge" for key in trials.at_edge(held["chosen"], values))]
         for case, held in cases.items()
     ]  # fmt: skip
     return f"{path}\n{table(['case', *tuned, metric, ''], rows)}"

@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 from counterpoise.errors import UserError
 from counterpoise.records import write_text
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 LOCK = ROOT / "requirements.lock"
 DATA = ("annotated-types", "numpy", "pyarrow", "pydantic", "pyyaml", "scikit-learn", "tqdm")
 ENVIRONMENTS = {  # the packages that the jobs of each phase import

@@ -24,7 +24,8 @@ from counterpoise import numerals, registry
 from counterpoise.cli import parser
 from counterpoise.errors import UserError
 from counterpoise.judging import claims
-from counterpoise.planning import config, study
+from counterpoise.planning import config
+from counterpoise.planning.schema import SCOPES, Primary, Reference, ScaleFile, Selection, Settings, Source, StudyFile
 from counterpoise.readers import read_json
 
 CLAIM_KEYS = {
@@ -78,19 +79,19 @@ def configuration() -> str:
         "options of the old one. A method is written `{name: ..., option: ...}` or, without options, as its bare "
         "name. An unknown key is an error that names the nearest valid one; `counterpoise check` finds them all.",
         "## config/config.yaml",
-        _keys(study.Settings),
+        _keys(Settings),
         "## A study: config/studies/&lt;author&gt;&lt;year&gt;_&lt;topic&gt;.yaml",
-        _keys(study.StudyFile),
+        _keys(StudyFile),
         "### scales",
-        _keys(study.ScaleFile),
+        _keys(ScaleFile),
         "### selections",
-        _keys(study.Selection),
+        _keys(Selection),
         "### source",
-        _keys(study.Source),
+        _keys(Source),
         "### primary",
-        _keys(study.Primary),
+        _keys(Primary),
         "### reference",
-        _keys(study.Reference),
+        _keys(Reference),
         "### claims and controls",
         _table(("key", "meaning"), [(f"`{key}`", meaning) for key, meaning in CLAIM_KEYS.items()]),
         _table(
@@ -170,7 +171,7 @@ def methods(published: Path) -> str:
 
 def _said(kind: str, name: str) -> dict[str, str]:
     """Return the parts of a method's docstring by their heading; the sentence has none."""
-    doc = inspect.getdoc(importlib.import_module(f"counterpoise.{kind}.{name}")) or ""
+    doc = inspect.getdoc(importlib.import_module(f"counterpoise.methods.{kind}.{name}")) or ""
     found, heading = {"": ""}, ""
     for line in doc.splitlines():
         start = next((h for h in HEADINGS if line.startswith(f"{h}: ")), None)
@@ -210,7 +211,7 @@ def commands() -> str:
 def schema() -> str:
     """Return `workflow/schemas/config.schema.json`: a study file, for editors."""
     recipe = _recipe_schema(config.Recipe)
-    scale = _object_schema(study.ScaleFile, {"config": _ref("recipe"), "cases": _cases_schema()})
+    scale = _object_schema(ScaleFile, {"config": _ref("recipe"), "cases": _cases_schema()})
     claim = {
         "type": "object",
         "required": ["text", "form"],
@@ -218,14 +219,14 @@ def schema() -> str:
         "properties": {
             **{key: {"description": meaning} for key, meaning in CLAIM_KEYS.items()},
             "form": {"enum": list(claims.FORMS), "description": CLAIM_KEYS["form"]},
-            "scope": {"enum": list(claims.SCOPES), "description": CLAIM_KEYS["scope"]},
+            "scope": {"enum": list(SCOPES), "description": CLAIM_KEYS["scope"]},
         },
     }
     nested = {
         "cases": {**_cases_schema(), "minProperties": 1},
-        "source": _object_schema(study.Source),
-        "primary": _object_schema(study.Primary),
-        "reference": {"type": "array", "items": _object_schema(study.Reference)},
+        "source": _object_schema(Source),
+        "primary": _object_schema(Primary),
+        "reference": {"type": "array", "items": _object_schema(Reference)},
         "claims": {"type": "array", "items": claim},
         "controls": {"type": "array", "items": claim},
         "scales": {"type": "object", "additionalProperties": {"anyOf": [scale, {"type": "null"}]}, "minProperties": 1},
@@ -233,7 +234,7 @@ def schema() -> str:
     whole = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A study of Counterpoise (written by `make docs`)",
-        **_object_schema(study.StudyFile, nested),
+        **_object_schema(StudyFile, nested),
         "$defs": {"recipe": recipe},
     }
     return json.dumps(whole, indent=1, ensure_ascii=False) + "\n"

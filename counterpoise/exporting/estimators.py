@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from counterpoise.errors import UserError
-from counterpoise.methods.models._logs import of_margins
+from counterpoise.scoring.log_probabilities import of_margins
 
 SKOPS, LIGHTGBM, XGBOOST = "estimator.skops", "lightgbm.txt", "xgboost.json"
 FILES = (SKOPS, LIGHTGBM, XGBOOST)
-OURS = r"counterpoise\.models\._[a-z_]+\.[A-Z][A-Za-z]*"  # classes of fitted models, which are plain containers
+OURS = r"counterpoise\.methods\.models\._[a-z_]+\.[A-Z][A-Za-z]*"  # fitted models: plain containers
 TRUSTED = frozenset(  # beside these and what skops builds by itself: types that run nothing when they are built
     {
         "imblearn.ensemble._forest.BalancedRandomForestClassifier",

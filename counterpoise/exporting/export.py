@@ -24,10 +24,10 @@ from counterpoise.errors import UserError, nearest
 from counterpoise.exporting import estimators, exported
 from counterpoise.exporting.refit import Refit, refit
 from counterpoise.judging import results
-from counterpoise.judging.claims import bounds
 from counterpoise.own_data import choice, thresholds
 from counterpoise.records import Json
 from counterpoise.scoring import metrics
+from counterpoise.scoring.names import bounds
 from counterpoise.training import checkpoints, classical
 
 if TYPE_CHECKING:

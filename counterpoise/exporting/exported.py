@@ -18,10 +18,10 @@ import torch
 from counterpoise.data.columns import Column
 from counterpoise.errors import ImpossibleCell, UserError
 from counterpoise.exporting import estimators
-from counterpoise.methods.rebalancing import Evidence, Scores
 from counterpoise.records import Json
 from counterpoise.registry import build, method
-from counterpoise.training import checkpoints, classical, loop
+from counterpoise.scoring.evidence import Evidence, Scores
+from counterpoise.training import checkpoints, classical, loop, recipe
 
 FORMAT = 1
 ABOUT, SUMS, PREPROCESSING, EVIDENCE = "model.json", "SHA256SUMS", "preprocessing.safetensors", "evidence.safetensors"
@@ -56,7 +56,7 @@ class Model:
             raise UserError(str(reason)) from None
 
     def _network_logits(self, x: np.ndarray) -> np.ndarray:
-        from counterpoise.methods.pretraining.supervised import scores
+        from counterpoise.training.objective import scores
 
         fitted = self.transform is not None
         ids, width = np.arange(len(x)), x.shape[1]
@@ -143,18 +143,16 @@ def _transform(folder: Path, about: Json) -> Any:
 
 
 def _last_phase(about: Json) -> Any:
-    from counterpoise.stages import finetune
 
     section = about["finetune"]
-    phase = finetune.phase_of(about, section, about["sample"], build("pretraining", {"name": "supervised"}))
+    phase = recipe.phase_of(about, section, about["sample"], build("pretraining", {"name": "supervised"}))
     return build("finetuning", section["method"]).phases(phase)[-1]
 
 
 def _network(path: Path, about: Json) -> torch.nn.Module:
-    from counterpoise.stages import finetune
 
     shape = (len(about["inputs"]),) if about["inputs"] is not None else tuple(about["shape"])
-    net = finetune.network_of(about, shape, len(about["classes"]), 0, "train")
+    net = recipe.network_of(about, shape, len(about["classes"]), 0, "train")
     loop.add_extra(net, [_last_phase(about)], "train", 0)
     checkpoints.fill(net, "", checkpoints.load(path)[0], str(path))
     return net

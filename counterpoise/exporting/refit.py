@@ -13,7 +13,8 @@ from counterpoise import digests, readers, records, registry
 from counterpoise.data.inputs import Inputs
 from counterpoise.errors import ImpossibleCell, UserError
 from counterpoise.records import Json
-from counterpoise.stages import evaluate, finetune, preprocess, pretrain, sample
+from counterpoise.scoring import evaluation
+from counterpoise.stages import finetune, preprocess, pretrain, sample
 from counterpoise.training import checkpoints, classical
 
 SEED = 0
@@ -65,8 +66,8 @@ def refit(recipe: Json, left_out: str | None, work: Path) -> Refit:
     out = work / "finetune"
     finetune.run(recipe, data=data, sample=drawn, start=start, seeds=[SEED], out=out, spec={"cell": "export"})
     made.tensors = checkpoints.under(f"{SEED}/", checkpoints.load(_done(out) / "model.safetensors")[0])
-    frame, meta = evaluate.read(out / "predictions.parquet")
-    val = evaluate.parts_of(frame, len(meta["classes"])).get((SEED, "last", "val"), (None, None))
+    frame, meta = evaluation.read(out / "predictions.parquet")
+    val = evaluation.parts_of(frame, len(meta["classes"])).get((SEED, "last", "val"), (None, None))
     made.evidence = _evidence(inputs, torch.tensor(meta["seen_counts"][str(SEED)]), *val)
     return made
 

@@ -173,7 +173,7 @@ class Server:
             os.environ.clear()
             os.environ.update(told["environment"])
             sys.argv = ["counterpoise", *told["arguments"]]
-            from counterpoise.__main__ import main
+            from counterpoise.cli import main
 
             code = main(told["arguments"])
         except BaseException:
@@ -201,7 +201,7 @@ class Server:
 
 if __name__ == "__main__":
     stopping.die_with(int(sys.argv[1]))  # before anything that takes long
-    import counterpoise.__main__  # one thread for every numeric library, before any is loaded
+    import counterpoise.cli  # one thread for every numeric library, before any is loaded
 
-    assert counterpoise.__main__
+    assert counterpoise.cli
     Server(socket.socket(fileno=int(sys.argv[2]))).serve()

@@ -19,7 +19,8 @@ import pandas as pd
 
 from counterpoise.errors import UserError, nearest
 from counterpoise.judging import statistics as st
-from counterpoise.judging.claims import Claim, bounds, difference, full_names
+from counterpoise.judging.claims import Claim, full_names
+from counterpoise.scoring.names import bounds, difference
 
 ALPHA = 0.05
 CLIP = 1e-6  # keeps the logit of a metric finite

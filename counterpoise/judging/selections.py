@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from counterpoise.judging.claims import COSTS
+from counterpoise.scoring.names import COSTS
 
 if TYPE_CHECKING:
     import pandas as pd

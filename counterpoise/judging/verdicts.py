@@ -12,7 +12,7 @@ import pandas as pd
 
 from counterpoise.errors import UserError
 from counterpoise.judging import statistics as st
-from counterpoise.judging.claims import IN_RANKS, MARGIN, UNJUDGED, Claim
+from counterpoise.judging.claims import IN_RANKS, MARGIN, Claim
 from counterpoise.judging.effects import (
     ALONE,
     ALPHA,
@@ -25,6 +25,7 @@ from counterpoise.judging.effects import (
     repetitions,
 )
 from counterpoise.numerals import estimate, short
+from counterpoise.planning.schema import UNJUDGED
 
 INTERPOLATES = 0.995  # recall of the tail's training rows above which what sets in late meets a loss near zero
 LOOK_ALPHA = 0.019

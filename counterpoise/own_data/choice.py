@@ -17,6 +17,7 @@ from counterpoise import registry
 from counterpoise.judging import results
 from counterpoise.judging import statistics as st
 from counterpoise.records import Json
+from counterpoise.scoring import evaluation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,7 +72,7 @@ def overlap_of(study: Json) -> float:
 
 def ranking(study: Json, table: pd.DataFrame, found: list[results.Row]) -> list[Standing]:
     """Return the contenders that are measured, the best mean first."""
-    from counterpoise.judging.claims import COSTS, bounds, difference
+    from counterpoise.scoring.names import COSTS, bounds, difference
 
     metric = study["primary"]["metric"]
     limits = bounds(metric)
@@ -131,20 +132,19 @@ def training_seconds(found: list[results.Row]) -> dict[str, float]:
 
 def scores(found: list[results.Row], case: str) -> dict[int, tuple[np.ndarray, np.ndarray]]:
     """Return, by seed, labels_N and probability_NC of the test rows, as the case corrects them."""
-    from counterpoise.stages import evaluate
 
     held = {}
     for entry, stages in found:
         block = stages["finetune"]
         if entry["case"] != case or block.status != "done" or stages["evaluate"].status != "done":
             continue
-        frame, meta = evaluate.read(block.folder / "predictions.parquet")
+        frame, meta = evaluation.read(block.folder / "predictions.parquet")
         method = registry.build("rebalancing", entry["recipe"]["evaluate"]["rebalancing"])
-        parts = evaluate.parts_of(frame[frame["selection"] == "last"], len(meta["classes"]))
+        parts = evaluation.parts_of(frame[frame["selection"] == "last"], len(meta["classes"]))
         for seed, selection, split in parts:
             if (selection, split) == ("last", "test"):
                 labels, logits = parts[seed, selection, split]
-                rule = evaluate.rule_of(method, parts, meta, seed)
+                rule = evaluation.rule_of(method, parts, meta, seed)
                 held[seed] = labels.numpy(), rule(logits).log_prob_BC.exp().numpy()
     return dict(sorted(held.items()))
 

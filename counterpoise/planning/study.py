@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
-import math
 import re
-from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from annotated_types import Ge, Interval, Len
+from annotated_types import Interval
 
 from counterpoise.errors import UserError, nearest
-from counterpoise.judging.claims import SCOPES, UNJUDGED
 from counterpoise.planning import names
 from counterpoise.planning import tuned as tuning
 from counterpoise.planning.config import (
@@ -23,7 +18,6 @@ from counterpoise.planning.config import (
     Recipe,
     check,
     default_methods,
-    layer_of,
     mapping,
     merge,
     normalise,
@@ -31,22 +25,24 @@ from counterpoise.planning.config import (
     section,
     shown,
 )
+from counterpoise.planning.grid import Point, grid_points
+from counterpoise.planning.schema import (
+    SCOPES,
+    SEEDS,
+    UNJUDGED,
+    Primary,
+    Reference,
+    ScaleFile,
+    Selection,
+    Settings,
+    Source,
+    StudyFile,
+)
 from counterpoise.planning.yaml_files import read_yaml
 
 CONFIG = Path("config")
 LISTED = "`counterpoise names studies`"
-SEEDS = 10_000
-POINTS = 10_000
 RECIPES = 20_000  # cases times points
-
-
-@dataclass(frozen=True)
-class Point:
-    """One grid point: a label for people, the factors that vary, and the overrides that they stand for."""
-
-    label: str
-    factors: dict[str, Any]
-    overrides: Config
 
 
 @dataclass(frozen=True)
@@ -77,142 +73,6 @@ class Study:
     def key(self) -> str:
         """The row of the literature that this study belongs to."""
         return self.name.split("_", 1)[0]
-
-
-@dataclass(frozen=True, kw_only=True)
-class StudyFile:
-    """What a file of `config/studies` may say."""
-
-    title: str
-    """One line for people."""
-    source: dict[str, Any]
-    """Where the result was published: paper, url, table and whatever else helps to find it."""
-    base: str
-    """The file of `config/bases` that every case starts from."""
-    cases: Annotated[dict[str, dict[str, Any] | None], Len(1)]
-    """Case -> the part of the recipe that it changes; nothing for a case that is the base itself."""
-    selections: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Further cases that train nothing: each is the best of other cases by the primary metric on one part."""
-    grid: Annotated[list[dict[str, Any]], Len(1)] = field(default_factory=lambda: [{}])
-    """Products: dotted key of the recipe -> one value, or a list of values to go through. Every case meets every
-    point of every product."""
-    seeds: int | dict[str, int]
-    """Number of seeds, whole blocks of the base; or {first: ..., count: ...}."""
-    primary: dict[str, str]
-    """What claims are judged on unless they say otherwise: metric, selection, transform."""
-    reference: list[dict[str, Any]] = field(default_factory=list)
-    """Published values, which claims name by their position."""
-    claims: list[dict[str, Any]]
-    """What the paper claims, in a form that can be checked."""
-    controls: list[dict[str, Any]] = field(default_factory=list)
-    """Comparisons in the forms of claims that test the measurement, not the paper: A/A, a remedy known to work."""
-    scales: Annotated[dict[str, dict[str, Any] | None], Len(1)]
-    """Scale -> what it changes: smoke (seconds, never a verdict), small (two cores), full (as published)."""
-    gate: dict[str, str] | None = None
-    """The two cases that show whether there is headroom at all: oracle and baseline."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScaleFile:
-    """What a scale may change."""
-
-    base: str | None = None
-    """Another base."""
-    config: dict[str, Any] = field(default_factory=dict)
-    """Changes of the base's recipe."""
-    cases: dict[str, dict[str, Any] | None] = field(default_factory=dict)
-    """Changes of single cases."""
-    only: Annotated[list[str], Len(1)] | None = None
-    """The cases of this scale; claims on others are left out."""
-    grid: Annotated[list[dict[str, Any]], Len(1)] | None = None
-    """Another grid; claims on a part of the study's own that it lacks are left out."""
-    seeds: int | dict[str, int] | None = None
-    """Other seeds."""
-    block: Annotated[int, Interval(ge=1, le=SEEDS)] | None = None
-    """Another number of seeds in a job than the base's."""
-    tuned: bool = False
-    """Take what `counterpoise tune` chose for each case, from `config/tuned/<study>.yaml`."""
-    scope: Literal["as_published", "scaled", "analogue"] | None = None
-    """The highest scope of this scale's claims, and that of claims that state none. Default: analogue for smoke and
-    pilot, as high as claims say for others."""
-    margin: float | None = None
-    """The margin of claims that state none."""
-    gate: dict[str, str] | None = None
-    """Another gate."""
-    note: str = ""
-    """What the reader of this scale's report must know."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Selection:
-    """A case that is the best of others."""
-
-    among: Annotated[list[str], Len(1)]
-    """The cases chosen among; of equal ones the first."""
-    by: Literal["val", "test"] = "val"
-    """The part that chooses: val, for each seed anew; or test, once for all seeds of a grid point: an oracle."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """Where the result was published."""
-
-    paper: str
-    """Authors, year, title."""
-    url: str = ""
-    """Where to read it."""
-    code: str = ""
-    """The official code."""
-    table: str = ""
-    """The table or figure that the study concerns."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Primary:
-    """What claims are judged on unless they say otherwise."""
-
-    metric: str
-    """A metric, for instance balanced_accuracy."""
-    selection: Literal["last", "best_on_test", "last-best"] = "last"
-    """Which state of the network: the last, or (published protocol only) the best on the test part."""
-    transform: Literal["none", "logit"] = "none"
-    """logit where the metric saturates."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reference:
-    """One published value."""
-
-    case: str
-    """The case that it belongs to."""
-    at: dict[str, str | int | float] = field(default_factory=dict)
-    """The grid point: factor, or the end of its dotted name, -> value."""
-    value: float
-    """As published, in the unit of the claim's metric."""
-    sd: Annotated[float, Ge(0)] | None = None
-    """Standard deviation over runs."""
-    n: Annotated[int, Ge(1)] = 1
-    """Number of runs."""
-    stat: Literal["mean", "median", "single", "best_on_test"] = "mean"
-    """What the value is of those runs."""
-    read_off_error: Annotated[float, Ge(0)] = 0.0
-    """Half-width, where it was read off a figure."""
-    scale: str = "full"
-    """The scale whose protocol it describes; it is compared at that scale only."""
-    where: str = ""
-    """Table or figure."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """`config/config.yaml`, or `--config` of snakemake."""
-
-    studies: str | list[str]
-    """Names or keys of files in `config/studies`, or "all"."""
-    scale: str
-    """smoke, small or full."""
-    tracking: str = ""
-    """Where the MLflow view lives; "" for none."""
 
 
 def settings(given: Config | None = None, config: Path = CONFIG) -> Settings:
@@ -276,7 +136,7 @@ def scales(name: str, config: Path = CONFIG) -> list[str]:
 
 def own_factors(name: str, config: Path = CONFIG) -> set[str]:
     """Return the factors of the study's own grid; a scale may have more."""
-    points = _points(_read(name, config)["grid"], f"{config / 'studies' / name}.yaml, grid")
+    points = grid_points(_read(name, config)["grid"], f"{config / 'studies' / name}.yaml, grid")
     return {factor for point in points for factor in point.factors}
 
 
@@ -305,7 +165,7 @@ def load(name: str, scale: str, config: Path = CONFIG) -> Study:
         for case, changes in changed.items()
     }
     selections = _selections(raw, cases, where)
-    points = _points(patch["grid"] or raw["grid"], f"{there}, grid" if patch["grid"] else f"{where}, grid")
+    points = grid_points(patch["grid"] or raw["grid"], f"{there}, grid" if patch["grid"] else f"{where}, grid")
     if len(cases) * len(points) > RECIPES:
         raise UserError(
             f"{there}: {len(cases):,} cases at {len(points):,} points, expected {RECIPES:,} recipes at most"
@@ -392,43 +252,6 @@ def _cases(raw: Config, patch: Config, where: str, scale: str) -> dict[str, Conf
     }
 
 
-def _points(products: list[Config], where: str) -> list[Point]:
-    """Return the points of all products; two of the same label could not be told apart in a table."""
-    total = sum(math.prod(len(v) for v in product.values() if isinstance(v, list)) for product in products)
-    if total > POINTS:
-        raise UserError(f"{where}: {total:,} points, expected {POINTS:,} at most")
-    points = [point for product in products for point in _product(product, where)]
-    for label, times in Counter(point.label for point in points).items():
-        if times > 1:
-            raise UserError(f"{where}: {times} points are '{label}'; expected each combination of values once")
-    return points
-
-
-def _product(product: Config, where: str) -> list[Point]:
-    """Return the points of one product: a key whose value is a list is an axis, any other is fixed."""
-    axes = {k: v if isinstance(v, list) else [v] for k, v in product.items()}
-    if empty := [key for key, values in axes.items() if not values]:
-        raise UserError(f"{where}, {empty[0]}: expected one value or more, found none")
-    points = []
-    for values in itertools.product(*axes.values()):
-        factors = dict(part for key, value in zip(axes, values, strict=True) for part in _flat(key, value))
-        for key, value in factors.items():
-            if not isinstance(value, str | int | float):
-                raise UserError(f"{where}, {key}: expected a number, a text or a list of them, found {shown(value)}")
-        label = ", ".join(f"{k.rpartition('.')[2]}={v}" for k, v in factors.items())
-        points.append(Point(label, factors, layer_of(factors, where)))
-    return points
-
-
-def _flat(key: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """Return the factors of a value: `imbalance: {name: step, mu: 0.5}` is imbalance=step and imbalance.mu=0.5."""
-    if isinstance(value, dict):
-        for part, inner in value.items():
-            yield from _flat(key if part == "name" else f"{key}.{part}", inner)
-    else:
-        yield key, value
-
-
 def _source(raw: Any, where: str) -> Config:
     """Return where a result was published; its links are links of a page, so that no other scheme will do."""
     held = section(Source, raw, where)
@@ -495,7 +318,7 @@ def _present(raw: Config, key: str, patch: Config, cases: Config) -> list[Config
     absent = raw["cases"].keys() - cases.keys()
     found = [c for c in raw[key] if not _cases_of(c) & absent]
     if patch["grid"]:
-        own, here = (_points(grid, "grid") for grid in (raw["grid"], patch["grid"]))
+        own, here = (grid_points(grid, "grid") for grid in (raw["grid"], patch["grid"]))
         found = [c for c in found if _reaches(c, here) or not _reaches(c, own)]
     return [_scaled_claim(c, patch) for c in found]
 

@@ -16,7 +16,7 @@ from counterpoise.judging import results
 from counterpoise.judging.claims import Claim, parse_claims
 from counterpoise.records import Json
 from counterpoise.report import words
-from counterpoise.stages import evaluate
+from counterpoise.scoring import evaluation
 
 if TYPE_CHECKING:
     import numpy as np
@@ -98,20 +98,20 @@ def _decided(section: Json, stages: dict[str, results.Block]) -> dict[int, tuple
     path = stages["finetune"].folder / "predictions.parquet"
     if stages["evaluate"].status != "done" or not path.exists():
         return {}
-    frame, meta = evaluate.read(path)
+    frame, meta = evaluation.read(path)
     if section["test_factor"] > 1:
-        frame = evaluate.shifted(frame, meta, section["test_factor"], section["test_order"])
+        frame = evaluation.shifted(frame, meta, section["test_factor"], section["test_order"])
     method, parts = (
         registry.build("rebalancing", section["rebalancing"]),
-        evaluate.parts_of(frame, len(meta["classes"])),
+        evaluation.parts_of(frame, len(meta["classes"])),
     )
     on_test = frame[(frame["selection"] == "last") & (frame["split"] == "test")]
     made: dict[int, tuple[np.ndarray, ...]] = {}
     for seed, rows in on_test.groupby("seed", observed=True):
         labels_N, logits = parts[int(str(seed)), "last", "test"]
-        rule = evaluate.rule_of(method, parts, meta, int(str(seed)))
+        rule = evaluation.rule_of(method, parts, meta, int(str(seed)))
         if getattr(method, "needs_experts", False):
-            logits = evaluate.experts_of(parts, int(str(seed)), "test")
+            logits = evaluation.experts_of(parts, int(str(seed)), "test")
         right_N = rule(logits).decision_BC.argmax(1) == labels_N
         made[int(str(seed))] = rows["id"].to_numpy(), labels_N.numpy(), right_N.numpy()
     return made

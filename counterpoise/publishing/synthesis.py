@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from counterpoise import numerals, readers, records
-from counterpoise.judging.claims import bounds, difference
+from counterpoise.scoring.names import bounds, difference
 
 Json = dict[str, Any]
 REFERENCE = "logit_adjustment"

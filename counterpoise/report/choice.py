@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from counterpoise.judging import results
-from counterpoise.judging.claims import bounds, difference
 from counterpoise.own_data import choice, thresholds
 from counterpoise.records import Json
 from counterpoise.report import words
 from counterpoise.report.figures import Line, Panel
+from counterpoise.scoring.names import bounds, difference
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -151,7 +151,7 @@ def _published(study: Json, document: Json, table: pd.DataFrame) -> list[Json]:
 
 def _results(study: Json, table: pd.DataFrame, summary: Cells, titles: dict[str, str]) -> Json:
     """Return the result table: for each grid point, and over all of them, a row for each case."""
-    from counterpoise.judging.claims import COSTS
+    from counterpoise.scoring.names import COSTS
 
     primary, selection = study["primary"]["metric"], study["primary"]["selection"]
     columns = [(selection, "test", primary)]

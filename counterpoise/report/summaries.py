@@ -41,7 +41,7 @@ def _with_interval(grouped: pd.DataFrame) -> Cells:
     import numpy as np
     from scipy.special import stdtrit
 
-    from counterpoise.judging.claims import bounds
+    from counterpoise.scoring.names import bounds
 
     of = np.array([bounds(metric, selection, split) for *_, selection, split, metric in grouped.index]).reshape(-1, 2)
     mean, sd, n = (grouped[k].to_numpy(float) for k in ("mean", "std", "count"))

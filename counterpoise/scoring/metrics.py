@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from counterpoise.errors import ImpossibleCell
-from counterpoise.judging.claims import COSTS
-from counterpoise.methods.rebalancing import Scores
+from counterpoise.scoring.evidence import Scores
+from counterpoise.scoring.names import COSTS
 from counterpoise.scoring.ranking import rank
 
 Values = dict[tuple[str, int | None], float | None]

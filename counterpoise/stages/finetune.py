@@ -12,16 +12,17 @@ from torch import Tensor
 
 from counterpoise import devices, readers, records, streams
 from counterpoise.data.inputs import Inputs, resampled
-from counterpoise.methods.pretraining.supervised import scores
 from counterpoise.registry import build, method
-from counterpoise.training import attacks, checkpoints, loop, network, stacked
+from counterpoise.training import attacks, checkpoints, loop, stacked
 from counterpoise.training import classical as fitting
-from counterpoise.training.loop import Phase, Run
-from counterpoise.training.network import Net
+from counterpoise.training.loop import count_work, train_seed
+from counterpoise.training.objective import scores
 from counterpoise.training.partial import Partial
+from counterpoise.training.phases import Run, snapshot_steps
 from counterpoise.training.precision import quicken
 from counterpoise.training.predictions import Logits, Predictions, validate
 from counterpoise.training.progress import State
+from counterpoise.training.recipe import network_of, phase_of
 
 Prepared = tuple[Run | None, Callable[[np.ndarray, np.ndarray], Tensor], Logits]
 OUTPUTS = ("model.safetensors", "history.jsonl", "predictions.parquet", "run.json")
@@ -112,7 +113,7 @@ def _train_neural(
     if not state.diverged:
         if hasattr(strategy, "close"):
             strategy.close(run.net, run.sample, run.counts_C)
-        for step in sorted(loop.snapshot_steps(run.phases)):
+        for step in sorted(snapshot_steps(run.phases)):
             table.add_snapshot(step, partial.folder)
         if getattr(phase.ensemble, "keeps_experts", False):
             table.add_experts(outputs, lambda images, view: phase.augmentation(images, _view(inputs.seed, view)))
@@ -173,13 +174,6 @@ def _prepare(
     return Run(net, phases, drawn, counts, f"finetune{replicate}", seed, hooks), outputs, logits
 
 
-def network_of(cfg: dict[str, Any], shape: tuple[int, ...], classes: int, seed: int, stage: str) -> Net:
-    """Return the network of a recipe, as its seed initialises it."""
-    head, ensemble = build("heads", cfg["head"]), build("ensembles", cfg["ensemble"])
-    model, experts = build("models", cfg["model"]), getattr(ensemble, "experts", 1)
-    return network.build(model, head, shape, classes, seed, stage, experts)
-
-
 def _view(seed: int, view: int) -> torch.Generator:
     return streams.torch_generator("finetune", "test-views", seed, view)
 
@@ -215,54 +209,6 @@ def _fit_classical(cfg: dict, inputs: Inputs, table: Predictions) -> tuple[State
         table.add("val", *inputs.val, predict(inputs.raw_pool[inputs.val[0]]))
     table.add("test", *inputs.test, predict(inputs.raw_tests[inputs.test[0]]))
     return state, search
-
-
-def phase_of(cfg: dict[str, Any], section: dict[str, Any], sample: dict[str, Any], task: Any) -> Phase:
-    """Return the phase that a `pretrain` or `finetune` section of a recipe describes."""
-    return Phase(
-        steps=section["steps"],
-        batch_size=section["batch_size"],
-        task=task,
-        sampler=_drawn_by(sample),
-        loss=build("losses", section["loss"]),
-        augmentation=build("augmentation", section["augmentation"]),
-        optimizer=build("optimizers", section["optimizer"]),
-        schedule=build("schedules", section["schedule"]),
-        mixing=build("mixing", section["mixing"]),
-        ensemble=None if cfg["ensemble"]["name"] == "none" else build("ensembles", cfg["ensemble"]),
-        snapshots=section.get("snapshots", 0),  # pretraining has no such key
-    )
-
-
-def train_seed(run: Run, partial: Partial) -> State:
-    """Train one seed, or take it from `partial` where an earlier process (or a stack) finished it."""
-    done = partial.finished(run.seed)
-    if done:
-        checkpoints.fill(run.net, "", done[0], str(partial.folder))
-        return State(**done[1]["state"])
-    state = loop.train(
-        run,
-        resume=partial.checkpoint(run.seed),
-        save=lambda tensors, held: partial.save(run.seed, tensors, held),
-        log=partial.log,
-    )
-    partial.finish(run.seed, dict(run.net.state_dict()), vars(state))
-    return state
-
-
-def _drawn_by(spec: dict[str, Any]) -> Any:
-    """Return the sampler of batches: a plain one where rows were resampled before training."""
-    sampler = build("samplers", spec)
-    return build("samplers", {"name": "none"}) if hasattr(sampler, "resample") else sampler
-
-
-def count_work(result: dict[str, Any], state: State, rows: int, batch_size: int) -> None:
-    """Add a seed's work to `run.json`: the budget that the report shows."""
-    result["images"] = result.get("images", 0) + state.images
-    result["steps"] = max(result.get("steps", 0), state.images // batch_size if state.step else 0)
-    result["epochs"] = round(max(result.get("epochs", 0), state.images / rows), 2)
-    result["train_seconds"] = round(result.get("train_seconds", 0) + state.seconds, 3)
-    result["images_per_second"] = round(result["images"] / max(result["train_seconds"], 1e-3), 1)
 
 
 def _nothing(x: np.ndarray, ids: np.ndarray) -> Any:

@@ -11,11 +11,11 @@ from counterpoise import devices, records
 from counterpoise.data.inputs import Inputs, resampled
 from counterpoise.errors import UserError
 from counterpoise.registry import build
-from counterpoise.stages import finetune
-from counterpoise.training import checkpoints, loop, network, stacked
-from counterpoise.training.loop import Run
+from counterpoise.training import checkpoints, loop, network, recipe, stacked
+from counterpoise.training.loop import count_work, train_seed
 from counterpoise.training.network import Net
 from counterpoise.training.partial import Partial
+from counterpoise.training.phases import Run
 from counterpoise.training.precision import quicken
 
 OUTPUTS = ("model.safetensors", "history.jsonl", "run.json")
@@ -44,7 +44,7 @@ def _trained(
     section, partial = cfg["pretrain"], Partial(out, spec["cell"])
     tensors: checkpoints.Tensors = {}
     task = build("pretraining", section["method"])
-    phase = finetune.phase_of(cfg, section, section["sample"], task)
+    phase = recipe.phase_of(cfg, section, section["sample"], task)
     runs, device = [], devices.choose()
     result["device"] = devices.described(device)
     for seed in seeds:
@@ -61,8 +61,8 @@ def _trained(
     if cfg["execution"] == "stacked":
         result |= stacked.train(runs, partial)
     for run in runs:
-        state = finetune.train_seed(run, partial)
-        finetune.count_work(result, state, len(run.sample.labels), section["batch_size"])
+        state = train_seed(run, partial)
+        count_work(result, state, len(run.sample.labels), section["batch_size"])
         if state.diverged:
             result["diverged"][str(run.seed)] = state.diverged
             continue
@@ -76,7 +76,7 @@ def _network(cfg: dict, task: Any, shape: tuple[int, ...], classes: int, seed: i
     """Return the network with the task's own head, if it has one, else the classifier of the recipe."""
     if hasattr(task, "head"):
         return network.build(build("models", cfg["model"]), task, shape, classes, seed)
-    return finetune.network_of(cfg, shape, classes, seed, "train")
+    return recipe.network_of(cfg, shape, classes, seed, "train")
 
 
 def _given(cfg: dict, data: Path, sample: Path, seeds: list[int]) -> checkpoints.Tensors:
@@ -91,7 +91,7 @@ def _given(cfg: dict, data: Path, sample: Path, seeds: list[int]) -> checkpoints
     given = checkpoints.load_foreign(path)
     by_seed = all(name.partition("/")[0].isdigit() for name in given)
     first = Inputs(cfg, data, sample, seeds[0])
-    net = finetune.network_of(cfg, first.pool.shape[1:], len(first.counts), 0, "train")
+    net = recipe.network_of(cfg, first.pool.shape[1:], len(first.counts), 0, "train")
     tensors: checkpoints.Tensors = {}
     for seed in seeds:
         mine = checkpoints.under(f"{seed}/", given) if by_seed else given

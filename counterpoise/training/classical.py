@@ -17,11 +17,11 @@ import torch
 
 from counterpoise import errors, streams
 from counterpoise.data.columns import Column
+from counterpoise.data.folds import deal
 from counterpoise.data.inputs import Inputs
 from counterpoise.errors import ImpossibleCell
-from counterpoise.methods.models._logs import SMALLEST, log_probability
-from counterpoise.methods.splits.k_fold import deal
 from counterpoise.registry import build
+from counterpoise.scoring.log_probabilities import SMALLEST, log_probability
 from counterpoise.training.progress import State
 
 
@@ -186,8 +186,8 @@ def score(metric: str, logits_NC: np.ndarray, shift_NC: np.ndarray, inputs: Inpu
     from scipy.special import log_softmax
     from sklearn import metrics
 
-    from counterpoise.methods.rebalancing import log_odds
     from counterpoise.scoring import threshold
+    from counterpoise.scoring.evidence import log_odds
 
     y_N, counts_C = inputs.train[1], inputs.counts.numpy()
     present = np.flatnonzero(counts_C)

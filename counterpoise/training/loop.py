@@ -13,8 +13,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,11 +23,12 @@ from tqdm import tqdm
 
 from counterpoise import registry, streams
 from counterpoise.data.samples import Sample, as_tensor
-from counterpoise.errors import UserError
-from counterpoise.methods.pretraining.supervised import scores
 from counterpoise.scoring import metrics
 from counterpoise.training import checkpoints, progress
 from counterpoise.training.network import Net
+from counterpoise.training.objective import scores
+from counterpoise.training.partial import Partial
+from counterpoise.training.phases import Batches, Phase, Run, Step, drawn_by, snapshot_steps
 from counterpoise.training.progress import State, Taken
 
 ROWS = 20  # of history in a phase
@@ -42,111 +42,6 @@ def one_thread() -> None:
     torch.set_deterministic_debug_mode("error")
     # Not also every new tensor filled with NaN, which is for finding faults; 3 % of a LeNet's step.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-
-
-@dataclass(frozen=True)
-class Phase:
-    """What is trained, with what, and for how long."""
-
-    steps: int
-    batch_size: int
-    task: Any
-    sampler: Any
-    loss: Any
-    augmentation: Any
-    optimizer: Any
-    schedule: Any
-    mixing: Any = None
-    ensemble: Any = None
-    snapshots: int = 0
-    validates: bool = True
-    """Whether the history says how the network does in validation; not where its head is only made after training."""
-    head_only: bool = False
-    first: int = 0
-    """Where this phase begins in a run of `total` steps whose schedule and optimiser go on across phases."""
-    total: int | None = None
-    """Steps of that run; this phase's own where it is None."""
-    class_weights: Callable[[Tensor], Tensor] | None = None
-    """counts_C -> the weight of each class, for a loss that takes `class_weights_C`."""
-    project: Callable[[Net], None] | None = None
-    """What is done to the network after each step."""
-
-
-class Batches:
-    """A sampler's epochs, one after the other, cut into full batches; any step can be asked for."""
-
-    def __init__(self, sampler: Any, size: int, steps: int, labels_N: Tensor, streams_of: tuple[str, str, int]) -> None:
-        """`streams_of` is (stage, what tells these batches from others of the run, seed)."""
-        self.sampler, self.labels, self.size = sampler, labels_N.cpu(), size
-        self.device = labels_N.device
-        self.stage, self.suffix, self.seed = streams_of
-        if size % (multiple := getattr(sampler, "multiple", 1)):
-            raise UserError(f"batch_size {size} does not hold whole episodes: give a multiple of {multiple}")
-        self.epochs, self.held = 1.0, (-1, torch.empty(0, dtype=torch.long))
-        self.length = len(self.epoch(0))
-        self.epochs, self.held = steps * size / self.length, (-1, self.held[1])
-
-    def epoch(self, number: int) -> Tensor:
-        """Return the positions of one epoch."""
-        if self.held[0] != number:
-            fixed = streams.torch_generator(self.stage, f"sampler-{self.suffix}", self.seed)
-            shuffle = streams.torch_generator(self.stage, f"order-{self.suffix}", self.seed, number)
-            drawn = self.sampler.draw(self.labels, epoch=number, epochs=self.epochs, fixed=fixed, shuffle=shuffle)
-            self.held = (number, drawn.to(self.device, non_blocking=True))
-        return self.held[1]
-
-    def step(self, step: int) -> Tensor:
-        """Return the positions of one batch of exactly `size`."""
-        first, last, parts = step * self.size, (step + 1) * self.size, []
-        while first < last:
-            number, offset = divmod(first, self.length)
-            parts.append(self.epoch(number)[offset : offset + last - first])
-            first += len(parts[-1])
-        return parts[0] if len(parts) == 1 else torch.cat(parts)
-
-
-@dataclass
-class Step:
-    """One gradient step, as a task sees it. Asking twice gives the same: a step may be evaluated more than once."""
-
-    net: Net
-    phase: Phase
-    sample: Sample
-    counts_C: Tensor
-    class_weights_C: Tensor | None
-    number: int
-    """Steps of this phase before this one."""
-    images_B: Tensor
-    """Raw inputs; `inputs_B` are augmented and standardised."""
-    labels_B: Tensor
-    stream: Callable[[str], torch.Generator]
-    """purpose -> a generator of this step, always from its beginning."""
-    others: tuple[Tensor, Tensor] | None = None
-    """Raw inputs and labels that mixing's own sampler drew."""
-    unlabelled_B: Tensor | None = None
-    """Raw inputs whose labels are hidden."""
-    validation: tuple[Tensor, Tensor] | None = None
-    """Raw inputs and labels of the validation part, for tasks that are defined on it."""
-    targets_BK: Tensor | None = None
-    """Of a regression the target, and what the loss made of all targets."""
-
-    def noise(self, labels_B: Tensor) -> Tensor:
-        """Return what the loss draws for a batch of labels."""
-        return self.phase.loss.draw(labels_B, self.counts_C, self.stream("noise"))
-
-    @property
-    def progress(self) -> float:
-        """Return the share of the run's steps that are done."""
-        return (self.phase.first + self.number) / (self.phase.total or self.phase.steps)
-
-    def augmented(self, images: Tensor, purpose: str = "augmentation") -> Tensor:
-        """Return images as the network takes them in training."""
-        return self.sample.standardise(self.phase.augmentation(images, self.stream(purpose)))
-
-    @cached_property
-    def inputs_B(self) -> Tensor:
-        """Return this batch as the network takes it."""
-        return self.augmented(self.images_B)
 
 
 def _objective(step: Step, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -169,35 +64,6 @@ def add_extra(net: Net, phases: list[Phase], stage: str, seed: int) -> None:
             # A task may keep a copy of the network as training finds it.
             getattr(net.extra, "open", lambda net: None)(net)
             return
-
-
-@dataclass
-class Run:
-    """One seed, ready to be trained."""
-
-    net: Net
-    phases: list[Phase]
-    sample: Sample
-    counts_C: Tensor
-    stage: str
-    seed: int
-    hooks: dict[str, Any] = field(default_factory=dict)
-    """`snapshot(step)` is called where a phase asks for it, `validate() -> float | None` for the history;
-    `unlabelled` (Sample | None) and `validation` (inputs and labels | None) are what tasks may read."""
-
-    def hook(self, name: str, *given: Any) -> Any:
-        """Call a hook, if there is one."""
-        return self.hooks[name](*given) if name in self.hooks else None
-
-    def validate(self, phase: Phase) -> float | None:
-        """Return balanced accuracy in validation, for the history."""
-        return self.hook("validate") if phase.validates else None
-
-
-def snapshot_steps(phases: list[Phase]) -> set[int]:
-    """Return the steps of the whole run after which test predictions are kept."""
-    asked, steps = phases[0].snapshots, sum(phase.steps for phase in phases)
-    return {steps * (i + 1) // (asked + 1) for i in range(asked)} - {0}
 
 
 def train(
@@ -325,13 +191,6 @@ def _batches(phase: Phase, sample: Sample, unlabelled: Sample | None, key: tuple
     return found
 
 
-def drawn_by(sampler: Any, sample: Sample) -> Tensor:
-    """Return what a sampler draws by: labels, or the targets of a regression."""
-    if getattr(sampler, "by_target", False) and sample.targets is not None:
-        return sample.targets[:, 0]
-    return sample.labels
-
-
 def optimizer_over(parameters: dict[str, nn.Parameter], phase: Phase) -> torch.optim.Optimizer:
     """Return the phase's optimiser over named parameters; those of `extra` have their own rate and no decay."""
     own = [p for name, p in parameters.items() if not name.startswith("extra.")]
@@ -391,3 +250,28 @@ def predict(net: Net, sample: Sample, x: np.ndarray, ids: np.ndarray, size: int 
     moved = (raw[part].to(sample.device, non_blocking=True).float() for part in rows.split(size))
     parts = [net(sample.standardise(images)) for images in moved]
     return torch.cat(parts).cpu() if parts else torch.empty(0, 0)
+
+
+def train_seed(run: Run, partial: Partial) -> State:
+    """Train one seed, or take it from `partial` where an earlier process (or a stack) finished it."""
+    done = partial.finished(run.seed)
+    if done:
+        checkpoints.fill(run.net, "", done[0], str(partial.folder))
+        return State(**done[1]["state"])
+    state = train(
+        run,
+        resume=partial.checkpoint(run.seed),
+        save=lambda tensors, held: partial.save(run.seed, tensors, held),
+        log=partial.log,
+    )
+    partial.finish(run.seed, dict(run.net.state_dict()), vars(state))
+    return state
+
+
+def count_work(result: dict[str, Any], state: State, rows: int, batch_size: int) -> None:
+    """Add a seed's work to `run.json`: the budget that the report shows."""
+    result["images"] = result.get("images", 0) + state.images
+    result["steps"] = max(result.get("steps", 0), state.images // batch_size if state.step else 0)
+    result["epochs"] = round(max(result.get("epochs", 0), state.images / rows), 2)
+    result["train_seconds"] = round(result.get("train_seconds", 0) + state.seconds, 3)
+    result["images_per_second"] = round(result["images"] / max(result["train_seconds"], 1e-3), 1)

@@ -21,13 +21,11 @@ from torch.func import vmap
 from tqdm import tqdm
 
 from counterpoise import streams
-from counterpoise.methods.pretraining import supervised
 from counterpoise.records import Json
-from counterpoise.training import loop as training
-from counterpoise.training import progress
-from counterpoise.training.loop import Batches, Phase, Run
+from counterpoise.training import loop, objective, progress
 from counterpoise.training.network import Net
 from counterpoise.training.partial import Partial
+from counterpoise.training.phases import Batches, Phase, Run, drawn_by, snapshot_steps
 from counterpoise.training.progress import State
 
 AHEAD = 64  # steps whose rows are looked up at once
@@ -39,7 +37,7 @@ def misfit(run: Run) -> str:
         return "the network has batch normalisation"
     for phase in run.phases:
         for stands_alone, reason in (
-            (not isinstance(phase.task, supervised.Method), f"{_name(phase.task)} is more than a loss of one batch"),
+            (not getattr(phase.task, "stackable", False), f"{_name(phase.task)} is more than a loss of one batch"),
             (hasattr(phase.mixing, "mix"), f"{_name(phase.mixing)} mixes examples"),
             (phase.ensemble is not None, f"{_name(phase.ensemble)} has experts"),
             (phase.project is not None, "weights are projected after each step"),
@@ -146,7 +144,7 @@ class _Block:
         self.runs[0].net.encoder.requires_grad_(not phase.head_only)
         named = [name for name, p in self.runs[0].net.named_parameters() if p.requires_grad]
         parameters = {name: nn.Parameter(self.tensors[name]) for name in named}
-        optimizer = training.optimizer_over(parameters, phase)
+        optimizer = loop.optimizer_over(parameters, phase)
         for key, value in self.optimizer_state.items():
             _, i, name = key.split(".", 2)
             p = list(parameters.values())[int(i)]
@@ -158,14 +156,14 @@ class _Block:
         phase, before = run.phases[number], sum(p.steps for p in run.phases[:number])
         batches = [
             Batches(
-                phase.sampler, phase.batch_size, phase.steps, training.drawn_by(phase.sampler, r.sample),
+                phase.sampler, phase.batch_size, phase.steps, drawn_by(phase.sampler, r.sample),
                 (r.stage, str(number), r.seed),
             )
             for r in self.runs
         ]  # fmt: skip
-        length, every = phase.total or phase.steps, max(1, phase.steps // training.ROWS)
+        length, every = phase.total or phase.steps, max(1, phase.steps // loop.ROWS)
         self.ahead = None
-        snapshots, weights_SC = training.snapshot_steps(run.phases), None
+        snapshots, weights_SC = snapshot_steps(run.phases), None
         if phase.class_weights:
             weights_SC = torch.stack([phase.class_weights(counts_C) for counts_C in self.counts_SC])
         desc = f"{run.stage} seeds {run.seed} to {self.runs[-1].seed}"
@@ -197,7 +195,7 @@ class _Block:
                 self._sync(parameters)
                 for one in (r for r, state in zip(self.runs, self.states, strict=True) if not state.diverged):
                     one.hook("snapshot", before + step + 1)
-            if time.monotonic() - self.saved_at >= training.CHECKPOINT_SECONDS:
+            if time.monotonic() - self.saved_at >= loop.CHECKPOINT_SECONDS:
                 self._sync(parameters)
                 self._save(parameters, optimizer)
         bar.close()
@@ -260,7 +258,7 @@ class _Block:
                 held[key] = tensor
             own_step: dict[str, Any] = given | dict(zip(of_seed, stacked[len(places) :], strict=True))
             step: Any = _Step(net, **own_step)
-            return supervised.criterion(step, net.encoder(inputs_B), labels_B, step.targets_BK)
+            return objective.criterion(step, net.encoder(inputs_B), labels_B, step.targets_BK)
 
         try:
             return vmap(one)(inputs, labels, *tensors.values(), *of_seed.values())
@@ -308,7 +306,7 @@ class _Block:
             if not state.diverged:
                 phase = run.phases[number]
                 row = progress.row(state, run.stage, run.seed, number, epoch, lr, every, phase, run.validate(phase))
-                self.partial.log(row | training.at_switch(run, number, state.step), number)
+                self.partial.log(row | loop.at_switch(run, number, state.step), number)
                 state.loss_sum, state.hits = 0.0, 0
         self.loss_S.zero_()
         self.hits_S.zero_()

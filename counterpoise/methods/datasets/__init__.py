@@ -16,8 +16,8 @@ Contract of `Method`:
   codes of categories, NaN where a value is missing. Of two classes, 1 is the positive and rarer one.
 - `quantity` (regressions only): what is predicted, with its unit. `read` then returns float64 targets in place of
   labels. Bins of equal width over the training part are `classes` and `train_counts`, by
-  `counterpoise.data.targets.classes`, so that whatever goes by class goes by bin; `bins`, where it is an option, says how
-  many.
+  `counterpoise.data.targets.classes`, so that whatever goes by class goes by bin; `bins`, where it is an option,
+  says how many.
 - `pool` (images only): side of the squares of pixels that `preprocess` averages; 1 leaves the image as it is.
 
 Shapes: N examples, C channels, H rows, W columns, D features. `x_NCHW` for images, `x_ND` for tables, `y_N`

@@ -9,7 +9,7 @@ import torch
 from counterpoise.errors import UserError
 
 if TYPE_CHECKING:
-    from counterpoise.training.loop import Phase
+    from counterpoise.training.phases import Phase
 
 
 def check(name: str, scale: float, phase: Phase) -> None:

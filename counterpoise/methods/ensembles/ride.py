@@ -28,7 +28,7 @@ from counterpoise.errors import UserError
 from counterpoise.methods.ensembles import _scale
 
 if TYPE_CHECKING:
-    from counterpoise.training.loop import Phase
+    from counterpoise.training.phases import Phase
 
 Criterion = Callable[[Tensor, Tensor], Tensor]
 

@@ -24,7 +24,7 @@ from torch import Tensor
 from counterpoise.methods.ensembles import _scale
 
 if TYPE_CHECKING:
-    from counterpoise.training.loop import Phase
+    from counterpoise.training.phases import Phase
 
 
 def reversed_prior(prior_C: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from counterpoise import registry
 from counterpoise.errors import UserError
 
 if TYPE_CHECKING:
-    from counterpoise.training.loop import Phase
+    from counterpoise.training.phases import Phase
 
 
 def check(name: str, phase: Phase) -> None:

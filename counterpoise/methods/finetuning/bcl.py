@@ -25,7 +25,7 @@ from counterpoise.errors import UserError
 from counterpoise.methods.finetuning import _own_loss
 
 if TYPE_CHECKING:
-    from counterpoise.training.loop import Phase, Step
+    from counterpoise.training.phases import Phase, Step
 
 
 def balanced_contrast(views_VP: Tensor, labels_V: Tensor, prototypes_CP: Tensor, temperature: float) -> Tensor:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar
 from counterpoise import registry
 
 if TYPE_CHECKING:
-    from counterpoise.training.loop import Phase
+    from counterpoise.training.phases import Phase
 
 
 @dataclass(frozen=True)

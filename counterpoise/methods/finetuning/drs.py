@@ -18,7 +18,7 @@ from annotated_types import Interval
 from counterpoise import registry
 
 if TYPE_CHECKING:
-    from counterpoise.training.loop import Phase
+    from counterpoise.training.phases import Phase
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from counterpoise.errors import UserError
 from counterpoise.methods.finetuning import _effective
 
 if TYPE_CHECKING:
-    from counterpoise.training.loop import Phase
+    from counterpoise.training.phases import Phase
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from counterpoise.training.loop import Phase
+    from counterpoise.training.phases import Phase
 
 
 @dataclass(frozen=True)

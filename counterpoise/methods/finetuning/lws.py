@@ -18,8 +18,9 @@ from torch import Tensor, nn
 from counterpoise import registry
 
 if TYPE_CHECKING:
-    from counterpoise.training.loop import Phase, Sample
+    from counterpoise.training.loop import Sample
     from counterpoise.training.network import Net
+    from counterpoise.training.phases import Phase
 
 
 class Scaled(nn.Module):

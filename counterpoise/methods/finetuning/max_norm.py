@@ -19,8 +19,8 @@ from annotated_types import Gt
 from counterpoise.methods.finetuning import _max_norm
 
 if TYPE_CHECKING:
-    from counterpoise.training.loop import Phase
     from counterpoise.training.network import Net
+    from counterpoise.training.phases import Phase
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from counterpoise.methods.finetuning import _own_loss
 from counterpoise.methods.finetuning._signals import Memory, summaries
 
 if TYPE_CHECKING:
-    from counterpoise.training.loop import Phase, Step
+    from counterpoise.training.phases import Phase, Step
 
 
 class Standardise(nn.Module):

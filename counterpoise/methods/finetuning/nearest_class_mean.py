@@ -24,8 +24,9 @@ from counterpoise.errors import UserError
 from counterpoise.methods.finetuning import _features
 
 if TYPE_CHECKING:
-    from counterpoise.training.loop import Phase, Sample
+    from counterpoise.training.loop import Sample
     from counterpoise.training.network import Net
+    from counterpoise.training.phases import Phase
 
 Features = Literal["plain", "unit", "centred_unit"]
 Metric = Literal["l2", "cosine", "dot"]

@@ -31,8 +31,9 @@ from counterpoise.errors import UserError
 from counterpoise.methods.finetuning import _features, _own_loss
 
 if TYPE_CHECKING:
-    from counterpoise.training.loop import Phase, Sample, Step
+    from counterpoise.training.loop import Sample
     from counterpoise.training.network import Net
+    from counterpoise.training.phases import Phase, Step
 
 Share = Annotated[float, Interval(ge=0, le=1)]
 

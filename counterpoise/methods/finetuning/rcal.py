@@ -26,8 +26,9 @@ from counterpoise import registry
 from counterpoise.methods.finetuning import _features, _own_loss
 
 if TYPE_CHECKING:
-    from counterpoise.training.loop import Phase, Sample, Step
+    from counterpoise.training.loop import Sample
     from counterpoise.training.network import Net
+    from counterpoise.training.phases import Phase, Step
 
 Gaussians = tuple[Tensor, Tensor]
 

@@ -25,8 +25,8 @@ from counterpoise import registry
 from counterpoise.errors import UserError
 
 if TYPE_CHECKING:
-    from counterpoise.training.loop import Phase, Step
     from counterpoise.training.network import Net
+    from counterpoise.training.phases import Phase, Step
 
 
 def experts_used(outputs_BEC: Tensor) -> Tensor:

@@ -30,8 +30,9 @@ from counterpoise.errors import UserError
 from counterpoise.methods.finetuning import _features, _own_loss, _selmix
 
 if TYPE_CHECKING:
-    from counterpoise.training.loop import Phase, Sample, Step
+    from counterpoise.training.loop import Sample
     from counterpoise.training.network import Net
+    from counterpoise.training.phases import Phase, Step
 
 
 class Policy(nn.Module):

@@ -26,7 +26,7 @@ from counterpoise.methods.finetuning import _own_loss
 from counterpoise.training import attacks
 
 if TYPE_CHECKING:
-    from counterpoise.training.loop import Phase, Step
+    from counterpoise.training.phases import Phase, Step
 
 
 def separation(features_BD: Tensor, labels_B: Tensor, temperature: float) -> Tensor:

@@ -28,8 +28,9 @@ from counterpoise.methods.finetuning import _own_loss
 from counterpoise.methods.finetuning._replay import Replay, head_classes
 
 if TYPE_CHECKING:
-    from counterpoise.training.loop import Phase, Sample, Step
+    from counterpoise.training.loop import Sample
     from counterpoise.training.network import Net
+    from counterpoise.training.phases import Phase, Step
 
 
 @dataclass(frozen=True)

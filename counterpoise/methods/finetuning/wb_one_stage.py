@@ -21,8 +21,9 @@ from counterpoise.errors import UserError
 from counterpoise.methods.finetuning import _own_loss
 
 if TYPE_CHECKING:
-    from counterpoise.training.loop import Phase, Sample
+    from counterpoise.training.loop import Sample
     from counterpoise.training.network import Net
+    from counterpoise.training.phases import Phase
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,9 @@ from counterpoise import registry
 from counterpoise.methods.finetuning import _max_norm, _own_loss
 
 if TYPE_CHECKING:
-    from counterpoise.training.loop import Phase, Sample
+    from counterpoise.training.loop import Sample
     from counterpoise.training.network import Net
+    from counterpoise.training.phases import Phase
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from counterpoise.methods.models._logs import of_margins
+from counterpoise.scoring.log_probabilities import of_margins
 
 
 class Detector:

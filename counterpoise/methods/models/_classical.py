@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from counterpoise.errors import ImpossibleCell
-from counterpoise.methods.models._logs import log_probability
+from counterpoise.scoring.log_probabilities import log_probability
 
 FOREST: tuple[dict[str, Any], ...] = (
     {},

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from counterpoise.errors import UserError
-from counterpoise.methods.models._logs import log_mean, log_probability
 from counterpoise.registry import build
+from counterpoise.scoring.log_probabilities import log_mean, log_probability
 
 Subset = tuple[np.ndarray, np.ndarray, np.ndarray | None]  # x_MD, y_M, weights_M
 Fit = Callable[..., Any]

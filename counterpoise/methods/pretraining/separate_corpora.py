@@ -22,7 +22,7 @@ from counterpoise.registry import build
 from counterpoise.training.network import Experts, Heads, Net
 
 if TYPE_CHECKING:
-    from counterpoise.training.loop import Step
+    from counterpoise.training.phases import Step
 
 
 @dataclass(frozen=True)

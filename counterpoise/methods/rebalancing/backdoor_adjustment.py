@@ -13,7 +13,7 @@ where the adjustment's formula averages probabilities: decisions are those of th
 from dataclasses import dataclass
 from typing import ClassVar
 
-from counterpoise.methods.rebalancing import Evidence, Rule, score
+from counterpoise.scoring.evidence import Evidence, Rule, score
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from annotated_types import Ge
 from torch import Tensor
 
 from counterpoise.errors import ImpossibleCell
-from counterpoise.methods.rebalancing import Evidence, Rule, log_prior, score
+from counterpoise.scoring.evidence import Evidence, Rule, log_prior, score
 
 _TOLERANCE = 1e-8
 

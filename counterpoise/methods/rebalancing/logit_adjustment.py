@@ -15,7 +15,7 @@ from typing import Annotated, ClassVar
 
 from annotated_types import Ge
 
-from counterpoise.methods.rebalancing import Evidence, Rule, log_prior, score
+from counterpoise.scoring.evidence import Evidence, Rule, log_prior, score
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from annotated_types import Ge, Gt
 from torch import Tensor
 
 from counterpoise.errors import ImpossibleCell
-from counterpoise.methods.rebalancing import Evidence, Rule, log_prior, score
+from counterpoise.scoring.evidence import Evidence, Rule, log_prior, score
 
 
 @dataclass(frozen=True)

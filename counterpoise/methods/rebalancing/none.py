@@ -10,7 +10,7 @@ Differs from the source: nothing.
 from dataclasses import dataclass
 from typing import ClassVar
 
-from counterpoise.methods.rebalancing import Evidence, Rule, score
+from counterpoise.scoring.evidence import Evidence, Rule, score
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from counterpoise.methods.rebalancing import Evidence, Rule, Scores, log_prior, score
+from counterpoise.scoring.evidence import Evidence, Rule, Scores, log_prior, score
 
 
 @dataclass(frozen=True)

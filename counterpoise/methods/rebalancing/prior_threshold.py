@@ -17,7 +17,7 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
-from counterpoise.methods.rebalancing import Evidence, Rule, Scores, log_odds, log_prior
+from counterpoise.scoring.evidence import Evidence, Rule, Scores, log_odds, log_prior
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from torch.nn import functional as F
 
 from counterpoise import streams
 from counterpoise.errors import ImpossibleCell
-from counterpoise.methods.rebalancing import Evidence, Rule, score
+from counterpoise.scoring.evidence import Evidence, Rule, score
 
 
 def aggregate(logits: Tensor, weights_E: Tensor) -> Tensor:

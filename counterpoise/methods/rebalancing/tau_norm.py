@@ -19,7 +19,7 @@ from annotated_types import Ge
 from torch import Tensor
 
 from counterpoise.errors import ImpossibleCell
-from counterpoise.methods.rebalancing import Evidence, Rule, score
+from counterpoise.scoring.evidence import Evidence, Rule, score
 
 
 @dataclass(frozen=True)

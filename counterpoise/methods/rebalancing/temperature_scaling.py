@@ -16,7 +16,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from counterpoise.errors import ImpossibleCell
-from counterpoise.methods.rebalancing import Evidence, Rule, score
+from counterpoise.scoring.evidence import Evidence, Rule, score
 
 _LOWEST, _HIGHEST = 0.05, 1e6
 

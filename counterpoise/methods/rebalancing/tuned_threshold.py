@@ -17,8 +17,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from counterpoise.errors import ImpossibleCell
-from counterpoise.methods.rebalancing import Evidence, Rule, Scores, score
 from counterpoise.scoring import threshold as _threshold
+from counterpoise.scoring.evidence import Evidence, Rule, Scores, score
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from counterpoise import registry
 from counterpoise.errors import UserError
 
 if TYPE_CHECKING:
-    from counterpoise.training.loop import Step
+    from counterpoise.training.phases import Step
 
 STRONG = registry.build("augmentation", {"name": "affine_cutout"})
 

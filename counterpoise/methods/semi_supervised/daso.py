@@ -27,8 +27,8 @@ from torch.nn import functional as F
 from counterpoise.methods.semi_supervised import _views
 
 if TYPE_CHECKING:
-    from counterpoise.training.loop import Step
     from counterpoise.training.network import Net
+    from counterpoise.training.phases import Step
 
 
 def blend(linear_UC: Tensor, semantic_UC: Tensor, seen_C: Tensor, temperature: float) -> Tensor:

@@ -25,8 +25,8 @@ from torch import Tensor, nn
 from counterpoise.methods.semi_supervised import _views
 
 if TYPE_CHECKING:
-    from counterpoise.training.loop import Step
     from counterpoise.training.network import Net
+    from counterpoise.training.phases import Step
 
 
 def doubly_robust(pseudo_all: Tensor, pseudo_labelled: Tensor, true_labelled: Tensor, weight: float) -> Tensor:

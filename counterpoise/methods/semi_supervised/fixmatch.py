@@ -20,7 +20,7 @@ from torch import Tensor
 from counterpoise.methods.semi_supervised import _views
 
 if TYPE_CHECKING:
-    from counterpoise.training.loop import Step
+    from counterpoise.training.phases import Step
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ Contract of `Method`:
   the column that `column` names, None without such an option. Raises ImpossibleCell if a class would miss from one.
 - `folds` (only cross-validations): seeds `k * folds` to `k * folds + folds - 1` are the folds of repetition k, so
   that their number is a multiple of it.
-- `overlap`: test rows over training rows, for the corrected resampled t of verdicts (`counterpoise.judging.statistics`).
+- `overlap`: test rows over training rows, for the corrected resampled t (`counterpoise.judging.statistics`).
 
 `official` has neither: the test part is the one that the data set sets aside.
 Legend: N rows.

@@ -14,7 +14,7 @@ import numpy as np
 from annotated_types import Ge
 
 from counterpoise import streams
-from counterpoise.errors import ImpossibleCell
+from counterpoise.data.folds import deal
 
 
 @dataclass(frozen=True)
@@ -35,16 +35,3 @@ class Method:
         repetition, fold = divmod(seed, self.folds)
         is_test_N = deal(y_N, self.folds, streams.numpy("sample", "folds", repetition)) == fold
         return ~is_test_N, is_test_N
-
-
-def deal(y_N: np.ndarray, folds: int, random: np.random.Generator) -> np.ndarray:
-    """Return the fold of each row: rows shuffled within their class, then dealt out one by one."""
-    counts_C = np.bincount(y_N)
-    for label in np.flatnonzero((counts_C > 0) & (counts_C < folds)).tolist():
-        raise ImpossibleCell(
-            f"split: class {label} has {counts_C[label]} rows, {folds} folds need one each; use fewer folds, or drop "
-            "or merge the class"
-        )
-    fold_N = np.empty(len(y_N), np.int64)
-    fold_N[np.lexsort((random.random(len(y_N)), y_N))] = np.arange(len(y_N)) % folds
-    return fold_N

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from counterpoise import cards
+from counterpoise import gpu_locks
 
 TAKE = """
 import os, sys, time
 from pathlib import Path
-from counterpoise import cards
-card = cards.take(int(sys.argv[2]), Path(sys.argv[1]), wait=0.02)
+from counterpoise import gpu_locks
+card = gpu_locks.take(int(sys.argv[2]), Path(sys.argv[1]), wait=0.02)
 print(card, os.environ.get("CUDA_VISIBLE_DEVICES"), flush=True)
 sys.stdin.read()
 """
@@ -93,9 +93,9 @@ def test_the_driver_is_asked(tmp_path, monkeypatch, script, expected):
     tool.write_text(f"#!/bin/sh\n{script}\n")
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    assert cards.count() == expected
+    assert gpu_locks.count() == expected
 
 
 def test_a_machine_without_a_driver_has_no_cards(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert cards.count() == 0
+    assert gpu_locks.count() == 0

@@ -1,0 +1,1 @@
+"""Faults of studies and settings, found before anything runs."""

@@ -1,0 +1,1 @@
+"""From numbers to verdicts: results of a study, effects, statistics, claims."""

@@ -1,0 +1,1 @@
+"""Every method: one file each, in the folder of its kind."""

@@ -1,0 +1,1 @@
+"""From study files to cells: configuration, schema, grid, plan."""

@@ -1,0 +1,1 @@
+"""The MLflow view of what jobs have written."""

@@ -1,0 +1,1 @@
+"""Phases, the training loop, stacked seeds, classical models and checkpoints."""
