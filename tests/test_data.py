@@ -193,6 +193,7 @@ def tiny(request, raw, monkeypatch):
     monkeypatch.setattr(module.Method, "files", _idx.files("https://example.org", checksums))
     read = module.Method().read(partial(files.locate, name, module.Method.files))
     monkeypatch.setattr(module.Method, "data_hash", files.hash_arrays(*read))
+    monkeypatch.setattr(module.Method, "train_counts", (2,) * 10)
     return name, arrays
 
 

@@ -169,7 +169,7 @@ def test_ids_of_today_stay(plan):
         "preprocess": "1afdafe459c5",
         "sample": "2aef9f8d7a07",
         "finetune": "5ddd7b10867a",
-        "evaluate": "d298450a2d98",
+        "evaluate": "e9f2a21d63a8",
     }
 
 

@@ -93,7 +93,7 @@ def table(folder, seeds=2, missing=False, **cfg):
     if missing:
         x[::5, 1] = np.nan
     columns = [Column("row"), Column("score"), Column("colour", "categorical", ("red", "green", "blue"))]
-    meta = {"classes": ["no", "yes"], "shape": [3], "name": "made", "kind": "table"}
+    meta = {"classes": ["no", "yes"], "shape": [3], "name": "made", "kind": "table", "data_hash": "0" * 64}
     meta["columns"] = [vars(column) for column in columns]
     (data / "meta.json").write_text(json.dumps(meta))
     for name, array in {"train_x": x, "train_y": Y, "test_x": x[:0], "test_y": Y[:0]}.items():

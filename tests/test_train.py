@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from counterpoise import streams
+from counterpoise import readers, streams
 from counterpoise.data import samples
 from counterpoise.registry import build
 from counterpoise.training import loop
@@ -125,7 +125,7 @@ def test_resuming_at_every_step_of_both_phases_equals_the_undisturbed_run(event,
 def test_rows_after_the_checkpoint_and_half_a_row_are_cut_from_the_history(tmp_path):
     partial = Partial(tmp_path, "cell")
     for seed, number, step in [(2, 0, 9), (3, 0, 5), (3, 0, 10), (3, 1, 5), (3, 1, 10)]:
-        partial.log({"seed": seed, "step": step}, number)
+        partial.log(dict.fromkeys(readers.LINE) | {"seed": seed, "step": step}, number)
     partial.save(3, {}, {"phase": 1, "step": 7})
     with partial.history.open("a") as file:
         file.write('{"seed": 3, "st')

@@ -98,7 +98,7 @@ def arms_of(claim: Claim, table: pd.DataFrame, seeds: Collection[int], *cases: s
         mine &= rows[column] == getattr(claim, column)
     rows = rows[mine]
     here = f"{claim.metric} ({claim.selection}, {claim.split})"
-    faults = {"NaN": rows["value"].isna(), "an infinite value": np.isinf(rows["value"])}
+    faults = {"NaN": rows["value"].isna(), "an infinite value": np.isinf(rows["value"].astype(float))}
     faults["two values"] = rows.duplicated(["case", "point", "seed"])
     for fault, found in faults.items():
         if found.any():

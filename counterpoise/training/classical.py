@@ -192,7 +192,8 @@ def score(metric: str, logits_NC: np.ndarray, shift_NC: np.ndarray, inputs: Inpu
     y_N, counts_C = inputs.train[1], inputs.counts.numpy()
     present = np.flatnonzero(counts_C)
     if metric == "log_loss":
-        return float(log_softmax(logits_NC + shift_NC, axis=1)[np.arange(len(y_N)), y_N].mean())
+        log_truth_N = log_softmax(logits_NC + shift_NC, axis=1)[np.arange(len(y_N)), y_N]
+        return float(log_truth_N.clip(np.log(SMALLEST)).mean())
     if len(counts_C) > 2:
         if metric == "average_precision":
             odds_NC = log_odds(torch.from_numpy(logits_NC).double()).numpy()
