@@ -98,7 +98,8 @@ def arms_of(claim: Claim, table: pd.DataFrame, seeds: Collection[int], *cases: s
         mine &= rows[column] == getattr(claim, column)
     rows = rows[mine]
     here = f"{claim.metric} ({claim.selection}, {claim.split})"
-    faults = {"NaN": rows["value"].isna(), "an infinite value": np.isinf(rows["value"].astype(float))}
+    value = rows["value"].astype(float)
+    faults = {"NaN": value.isna(), "an infinite value": value.abs() == np.inf}
     faults["two values"] = rows.duplicated(["case", "point", "seed"])
     for fault, found in faults.items():
         if found.any():

@@ -206,7 +206,7 @@ def _of_counts(matrix_CC: Tensor, design_C: Tensor) -> Values:
 def _of_probabilities(labels_N: Tensor, log_prob_NC: Tensor, design_C: Tensor) -> Values:
     """Return the metrics of calibration; log loss and entropy in nats, Brier summed over the classes (0 to 2).
 
-    In the log loss no probability is below float64's epsilon, as in scikit-learn, so that an example costs 36.04 at most:
+    In the log loss no probability is below float64's epsilon, as in scikit-learn, so an example costs 36.04 at most:
     otherwise one row on which naive Bayes is wrong by a million nats decides the mean of a table.
 
     The calibration error is the mean over examples of |mean confidence - share correct| of their bin. Memory beyond the
