@@ -238,7 +238,8 @@ def parser() -> argparse.ArgumentParser:
         "forget failures and damaged files, so that the next run computes them again",
         "A failure that would repeat (a class left empty, a loss that is not finite at once) is a result and is\n"
         "not tried again by itself. Forget all of them, or those of the named cells, with the cells that were\n"
-        "skipped because of them. A named cell whose files are not as they were written is forgotten as well.",
+        "skipped because of them. A named cell whose files are not as they were written is forgotten as well, or of\n"
+        "which that cannot be told.",
         "counterpoise retry\ncounterpoise retry <cell>",
         _cells,
     )

@@ -41,15 +41,14 @@ def require(folder: Path, run: Json, names: Iterable[str]) -> None:
             raise fault
 
 
-def faults(folder: Path, *, unrecorded: bool = False) -> Iterator[Damaged]:
-    """Yield what is wrong with a finished job, file by file; `unrecorded` reads files that have no digest as well."""
+def faults(folder: Path) -> Iterator[Damaged]:
+    """Yield what is wrong with a finished job, file by file, as far as its digests tell."""
     try:
         run = read_run(folder) if (folder / "run.json").exists() else {}  # a report of an earlier version has none
     except Damaged as fault:
         yield fault
         return
-    others = [p.name for p in sorted(folder.iterdir()) if p.is_file() and p.name[0] != "."] if unrecorded else []
-    for name in dict.fromkeys([*run.get("files", {}), *others]):
+    for name in run.get("files", {}):
         if found := _fault(folder / name, run):
             yield found
 
@@ -64,7 +63,7 @@ def are_recorded(folder: Path) -> bool:
     try:
         return "files" in read_run(folder)
     except Damaged:
-        return True  # which `faults` tells
+        return (folder / "run.json").exists()  # `faults` tells what is wrong with it
 
 
 def _fault(path: Path, run: Json) -> Damaged | None:

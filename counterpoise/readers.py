@@ -162,7 +162,10 @@ def read_array(path: Path, *, mapped: bool = False) -> np.ndarray:
     import numpy as np
 
     with naming(path):
-        return np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
+        array = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
+    if array.ndim == 0:
+        raise Damaged(path, "holds no rows")
+    return array
 
 
 def read(path: Path) -> None:

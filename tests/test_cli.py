@@ -289,6 +289,14 @@ def test_clean_removes_only_what_no_study_needs_and_only_when_told(project, call
     assert planning.read().cells.keys() >= plan.cells.keys()
 
 
+def test_clean_refuses_where_there_is_no_study_file(project, call, tmp_path, monkeypatch):
+    plan = the_plan()
+    finish(jobs_of(plan, "finetune")[0])
+    shutil.rmtree("config/studies")
+    refused(call("clean", "--yes"), "config/studies: no study file is here")
+    assert jobs_of(plan, "finetune")[0].folder.exists()
+
+
 # -------------------------------------------------------------------------------------------------------- run and jobs
 
 

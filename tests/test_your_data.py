@@ -726,6 +726,31 @@ def test_a_folder_that_was_changed_is_refused(model, call, tmp_path):
     assert not (tmp_path / "said.csv").exists()
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda held: None, "it is no object"),
+        (lambda held: [held], "it is no object"),
+        (lambda held: {"format": 1}, "it has no 'kind'"),
+        (lambda held: {**held, "format": 2}, "format 2, expected 1"),
+        (lambda held: {**held, "classes": [1, 2]}, "'classes[0]' is 1"),
+        (lambda held: {**held, "columns": held["columns"][1:]}, "describes no model"),
+        (lambda held: {**held, "columns": [{"name": "age"}]}, "'columns[0]' has no 'kind'"),
+        (lambda held: {**held, "estimator": None}, "describes no model"),
+        (lambda held: {**held, "estimator": {"file": "../x", "classes": [0, 1]}}, "unknown file '../x'"),
+        (lambda held: {**held, "rebalancing": {"name": "../x"}}, "../x"),
+    ],
+)
+def test_a_changed_description_with_the_right_checksum_is_one_line(model, call, tmp_path, change, said):
+    customers(5).to_csv(tmp_path / "new.csv", index=False)
+    shutil.copytree(model, tmp_path / "m")
+    file = tmp_path / "m" / "model.json"
+    file.write_text(json.dumps(change(json.loads(file.read_text()))))
+    sums(tmp_path / "m")
+    refused(call("predict", tmp_path / "m", tmp_path / "new.csv", "-o", tmp_path / "said.csv"), said)
+    assert not (tmp_path / "said.csv").exists()
+
+
 class Opens:
     """Would write a file when it is unpickled."""
 

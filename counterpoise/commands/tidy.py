@@ -22,8 +22,8 @@ def retry(options: argparse.Namespace) -> int:
     named = {find(words, plan) for words in options.cells}
     held = {job: status.state(job) for job in status.jobs(plan)}
     for job in [job for job, state in held.items() if job.cell.name in named and state.status == "done"]:
-        if fault := next(digests.faults(job.folder, unrecorded=True), None):  # to be asked costs no time at a start
-            held[job] = status.State("damaged", fault.what)
+        if not digests.are_recorded(job.folder) or any(digests.faults(job.folder)):
+            held[job] = status.State("damaged", "")
     bad = {j for j, s in held.items() if s.status in ("failed", "damaged") and j.cell.name in (named or plan.cells)}
     for name in sorted(named - {job.cell.name for job in bad}):
         raise UserError(f"cell {name} has not failed and is not damaged; `counterpoise why {name}` says what it is")

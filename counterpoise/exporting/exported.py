@@ -8,13 +8,13 @@ Shapes: x_ND raw columns as the model's own list has them, codes of categories a
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from counterpoise import readers
 from counterpoise.data.columns import Column
 from counterpoise.errors import ImpossibleCell, UserError
 from counterpoise.exporting import estimators
@@ -26,6 +26,15 @@ from counterpoise.training import checkpoints, classical, loop, recipe
 FORMAT = 1
 ABOUT, SUMS, PREPROCESSING, EVIDENCE = "model.json", "SHA256SUMS", "preprocessing.safetensors", "evidence.safetensors"
 NETWORK = "network.safetensors"
+SHAPE = {  # what commands read of `model.json`; what builds the model is seen when it is built
+    "kind": str,
+    "target": readers.TEXT,
+    "classes": [str],
+    "positive": readers.TEXT,
+    "columns": [{"name": str, "kind": str, "categories": list}],
+    "unused": [str],
+    "shape": [int],
+}
 
 
 class Model:
@@ -74,7 +83,17 @@ class Model:
 
 def load(folder: Path) -> Model:
     """Read a folder; raise UserError if it is none of ours, not as it was written, or holds what could run code."""
-    return Model(folder, _checked(folder))
+    about = _checked(folder)
+    try:
+        model = Model(folder, about)
+        width = (len(about["columns"]),) if about["kind"] == "table" else tuple(about["shape"])
+        model.scores(model.logits(np.zeros((1, *width), np.float32)))
+    except UserError:
+        raise
+    except Exception as reason:  # what was changed by hand breaks in many ways
+        said = f"{type(reason).__name__}: {' '.join(str(reason).split())[:120]}"
+        raise UserError(f"{folder / ABOUT}: describes no model ({said}); export the model again") from None
+    return model
 
 
 def corrected(about: Json, evidence: checkpoints.Tensors, logits_BC: torch.Tensor) -> Scores:
@@ -123,11 +142,13 @@ def _checked(folder: Path) -> Json:
         if hashlib.sha256(path.read_bytes()).hexdigest() != expected:
             raise UserError(f"{path}: has changed since the model was exported; nothing of it was loaded")
     try:
-        about = json.loads((folder / ABOUT).read_text("utf-8"))
-    except ValueError as reason:
-        raise UserError(f"{folder / ABOUT}: not JSON ({reason})") from None
-    if not isinstance(about, dict) or about.get("format") != FORMAT:
-        raise UserError(f"{folder / ABOUT}: format {about.get('format')}, expected {FORMAT}; export the model again")
+        about = readers.read_json(folder / ABOUT, {"format": int})
+        if about["format"] == FORMAT:
+            readers.require(folder / ABOUT, about, SHAPE)
+    except readers.Damaged as fault:
+        raise UserError(f"{fault}; export the model again") from None
+    if about["format"] != FORMAT:
+        raise UserError(f"{folder / ABOUT}: format {about['format']}, expected {FORMAT}; export the model again")
     return about
 
 

@@ -67,14 +67,14 @@ def publish(plan: Plan, name: str, *, allow_dirty: bool = False, folder: Path = 
     missing = [gap for gap in document["gaps"] if gap["status"] == "missing"]
     if missing:
         raise UserError(f"publish: {name} lacks {len(missing)} jobs, the first is {missing[0]['cell']}; compute them")
-    for job in status.jobs_of_study(plan, study):
-        if fault := next(digests.faults(job.folder), None):
-            raise UserError(f"publish: {fault}")
     dirty = document["dirty"] or document["provenance"]["dirty"]
     if dirty and not allow_dirty:
         raise UserError(
             f"publish: {name} was computed with uncommitted changes; commit and recompute, or --allow-dirty"
         )
+    for job in status.jobs_of_study(plan, study):
+        if fault := next(digests.faults(job.folder), None):
+            raise UserError(f"publish: {fault}")
     summary = _summary(plan, document, study, readers.read_table(report / "table.parquet").to_pandas(), dirty)
     records.write_json(folder / f"{name}.json", summary)
     records.write_text(folder / f"{name}.md", _markdown(summary))
