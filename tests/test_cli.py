@@ -1,11 +1,13 @@
 """The commands, on a small project of their own: what they print, remove and refuse, each fault in one line."""
 
 import errno
+import importlib
 import json
 import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -385,3 +387,8 @@ def test_snakemake_plans_what_the_plan_says(workflow):
     done = snakemake("-n", "--quiet", "all")
     assert done.returncode == 0, done.stderr
     assert json.loads(planning.PLAN.read_text())["studies"].keys() == {"a2000_b.smoke"}
+
+
+def test_the_installed_command_is_there():
+    module, name = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]["counterpoise"].split(":")
+    assert callable(getattr(importlib.import_module(module), name))
