@@ -65,6 +65,13 @@ def write_json(path: Path, value: Any, indent: int | None = 1) -> None:
     write_text(path, json.dumps(value, indent=indent, allow_nan=False) + "\n")
 
 
+def require_writable(folder: Path) -> None:
+    """Raise OSError that names the folder, or a file in it, where no file can be written."""
+    probe = folder / ".writable"
+    write(probe, Path.touch)
+    probe.unlink()
+
+
 def write_array(path: Path, array: np.ndarray) -> None:
     """Write a NumPy array atomically."""
     import numpy as np

@@ -3,7 +3,7 @@ import os
 import subprocess
 import sys
 
-from counterpoise import stopping
+from counterpoise import records, stopping
 from counterpoise.checking import preflight
 from counterpoise.errors import UserError, told_of
 from counterpoise.jobs import status
@@ -17,6 +17,7 @@ if workflow.is_main_process:
         SETTINGS = study.settings(config)
         PLAN = preflight.checked_plan(SETTINGS)
         PLAN.write(planning.PLAN)
+        records.require_writable(planning.RESULTS / "logs")  # else Snakemake ends in a traceback, later
         HOLES = status.holes(PLAN, dry=workflow.output_settings.dryrun)
     except (UserError, OSError) as error:  # Snakemake would add frames of its own
         line, code = told_of(error)

@@ -383,6 +383,15 @@ def test_snakemake_ends_with_the_line_alone(workflow, given, expected):
     assert not Path("results").exists()
 
 
+def test_a_folder_of_logs_that_cannot_be_written_is_one_line(workflow):
+    Path("results").mkdir()
+    Path("results/logs").touch()
+    done = snakemake("-n")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("error: results/logs")
+    assert "Traceback" not in done.stderr
+
+
 def test_snakemake_plans_what_the_plan_says(workflow):
     done = snakemake("-n", "--quiet", "all")
     assert done.returncode == 0, done.stderr
