@@ -203,7 +203,8 @@ def test_the_divergence_of_experts_is_the_same_in_float32_and_after_a_shift(apar
     warm = torch.full((5,), 2.0)
     exact = apart(logits.double(), warm.double())
     assert abs(apart(logits, warm).double() - exact) <= 4 * EPS * (size + exact)
-    assert apart(logits + 512, warm).item() == pytest.approx(apart(logits, warm).item(), rel=1e-6)
+    most = 4 * EPS * (512 + size)  # the mean of three experts is rounded where its size is
+    assert apart(logits + 512, warm).item() == pytest.approx(apart(logits, warm).item(), rel=1e-6, abs=most)
 
 
 def test_logit_adjustment_differs_from_the_code_by_what_its_docstring_says():
