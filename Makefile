@@ -13,7 +13,7 @@ AVX2 := OPENBLAS_CORETYPE=Haswell ATEN_CPU_CAPABILITY=avx2 MKL_CBWR=AVX2 MKL_ENA
   ONEDNN_MAX_CPU_ISA=AVX2 NPY_DISABLE_CPU_FEATURES="X86_V4 AVX512_ICL AVX512_SPR"
 # Methods against hand arithmetic and other libraries; of the goldens their numbers, not what trips them.
 EQUALITY := $(addprefix tests/test_,$(addsuffix .py,goldens methods losses_features losses_margins gradient_methods mixing \
-  metrics rebalancing posthoc resamplers samplers table_models table_ensembles ordered_classes second_stage experts)) \
+  saturation ranks metrics rebalancing posthoc resamplers samplers table_models table_ensembles ordered_classes second_stage experts)) \
   -k "not trips and not command"
 
 .PHONY: run test kernels check docs envs ui report restore bench lock
