@@ -1,9 +1,9 @@
 """What tuning chose: for each case of a study, the grid point of its trials that did best on the validation part.
 
 The trials are a scale of the study (by convention `pilot`), on seeds that no verdict uses, with a grid over what is
-tuned. `choose` compares the validation means of the study's primary metric; `config/tuned/<study>.yaml` holds the
-winners with every trial's mean beside them, is committed before the confirmatory seeds run, and is laid over the
-cases of a scale that says `tuned: true`.
+tuned. `judging.trials.choose` compares the validation means of the study's primary metric; `config/tuned/<study>.yaml`
+holds the winners with every trial's mean beside them, is committed before the confirmatory seeds run, and is laid over
+the cases of a scale that says `tuned: true`.
 """
 
 from __future__ import annotations

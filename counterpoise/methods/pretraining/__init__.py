@@ -1,4 +1,4 @@
-"""Pretraining tasks: what a network learns before it is fine-tuned. The one loop of `train.py` runs them all.
+"""Pretraining tasks: what a network learns before it is fine-tuned. The one loop of `training.loop` runs them all.
 
 A method says `transfers_head` (does fine-tuning start from its head?), gives `head(features, classes)`, turns a
 raw batch into `prepare(images_BCHW, labels_B, augment, generator) -> (inputs, targets)`, and
